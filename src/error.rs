@@ -1,0 +1,232 @@
+//! What can go wrong, sorted by whose fault it is.
+
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use crate::types::TopicPartition;
+
+mod code;
+
+pub use code::ErrorCode;
+
+/// A [`Result`](std::result::Result) whose error is this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that a call of this crate can fail with.
+///
+/// The variants stand in the order of whose fault it is: the caller's, the network's, the broker's, the data's.
+/// [`Error::retriable`] says whether the same call may succeed later without a change by the caller.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option has a value that it cannot have, or options contradict each other.
+    /// kafka-python: `KafkaConfigurationError`.
+    #[error("invalid configuration: {0}")]
+    Configuration(Box<ConfigError>),
+
+    /// The call does not fit what was called before, such as `assign` after `subscribe`.
+    /// kafka-python: `IllegalStateError`.
+    #[error("{0}")]
+    IllegalState(Box<str>),
+
+    /// An argument is out of its range. kafka-python: `ValueError`, `TypeError`, `AssertionError`.
+    #[error("{0}")]
+    IllegalArgument(Box<str>),
+
+    /// The consumer was closed. kafka-python: `IllegalStateError('KafkaConsumer is closed')`.
+    #[error("the consumer is closed")]
+    Closed,
+
+    /// The call was ended by [`wakeup`](crate::ConsumerHandle::wakeup) or [`stop`](crate::ConsumerHandle::stop).
+    #[error("woken up by the consumer's handle")]
+    Wakeup,
+
+    /// No bootstrap server gave metadata in time; the text names each address with its cause.
+    /// kafka-python: `NoBrokersAvailable`, later `KafkaTimeoutError`.
+    #[error("no brokers available: {0}")]
+    NoBrokersAvailable(Box<str>),
+
+    /// A call took longer than it may; the text says what was missing, and why where that is known.
+    /// kafka-python: `KafkaTimeoutError`.
+    #[error("{operation} took longer than {after:?}{}", Because(.cause))]
+    Timeout {
+        /// What was to be done.
+        operation: &'static str,
+        /// How long it was tried.
+        after: Duration,
+        /// What stood in the way, as far as it is known: a list of addresses with their causes, or a broker's error.
+        cause: Box<str>,
+    },
+
+    /// A connection to a broker failed. kafka-python: `KafkaConnectionError`.
+    #[error("{node}: {step}: {source}")]
+    Connection {
+        /// The broker, as `host:port`, with its id where that is known.
+        node: Box<str>,
+        /// What the connection was busy with.
+        step: &'static str,
+        /// What the operating system, or the protocol, said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+
+    /// A broker answered with an error code. kafka-python: a subclass of `BrokerResponseError`.
+    #[error("{api}: {code}{}", Because(.detail))]
+    Broker {
+        /// The request that was answered so.
+        api: &'static str,
+        /// The broker's code.
+        code: ErrorCode,
+        /// The topic, partition or group that it is about, and the broker's own words.
+        detail: Box<str>,
+    },
+
+    /// The broker speaks no version of a request that this client can use for the call.
+    /// kafka-python: `IncompatibleBrokerVersion`, `UnsupportedVersionError`.
+    #[error("{node} speaks versions {theirs} of {api}, this client {ours}")]
+    UnsupportedVersion {
+        /// The broker.
+        node: Box<str>,
+        /// The request.
+        api: &'static str,
+        /// The versions that the broker announced, `none` where it announced none.
+        theirs: Box<str>,
+        /// The versions that the call can be made with.
+        ours: Box<str>,
+    },
+
+    /// A broker sent bytes that are not Kafka's protocol. kafka-python: `KafkaProtocolError`.
+    #[error("malformed {what}: {reason}")]
+    Protocol {
+        /// The message in which it was found.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: Box<str>,
+    },
+
+    /// The right to read a topic is missing. kafka-python: `TopicAuthorizationFailedError`.
+    #[error("not authorized to access topic {}", .topics.join(", "))]
+    TopicAuthorizationFailed {
+        /// The topics.
+        topics: Vec<String>,
+    },
+
+    /// A partition has no position, and `auto_offset_reset` is `none`. kafka-python: `NoOffsetForPartitionError`.
+    #[error("{partition} has no position, and auto_offset_reset is none")]
+    NoOffsetForPartition {
+        /// The partition.
+        partition: TopicPartition,
+    },
+
+    /// The position of a partition is not in its log, and `auto_offset_reset` is `none`.
+    /// The position stays; seek to go on. kafka-python: `OffsetOutOfRangeError`.
+    #[error("offset {offset} of {partition} is out of range, and auto_offset_reset is none")]
+    OffsetOutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// The position that the broker refused.
+        offset: i64,
+    },
+
+    /// A batch of records is damaged. The position stays; seek past the batch to go on without it.
+    /// kafka-python: `CorruptRecordError`.
+    #[error("corrupt batch in {partition} at offset {offset}: {reason}")]
+    CorruptRecord {
+        /// The partition.
+        partition: TopicPartition,
+        /// The first offset of the batch, or the position where that cannot be read.
+        offset: i64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
+    /// A batch is compressed in a way that this build cannot read. kafka-python: `UnsupportedCodecError`.
+    #[error(
+        "the batch in {partition} at offset {offset} is compressed with {codec}, which this build cannot read"
+    )]
+    UnsupportedCodec {
+        /// The partition.
+        partition: TopicPartition,
+        /// The first offset of the batch.
+        offset: i64,
+        /// The codec's name, or its number where it has none.
+        codec: Box<str>,
+    },
+
+    /// A batch is larger than an option allows. kafka-python: `RecordTooLargeError`.
+    #[error("the batch in {partition} at offset {offset} is larger than {limit} bytes ({option})")]
+    RecordTooLarge {
+        /// The partition.
+        partition: TopicPartition,
+        /// The first offset of the batch.
+        offset: i64,
+        /// The limit, in bytes.
+        limit: u64,
+        /// The option that sets the limit.
+        option: &'static str,
+    },
+}
+
+impl Error {
+    /// Whether the same call may succeed later, as kafka-python's `retriable`.
+    #[must_use]
+    pub fn retriable(&self) -> bool {
+        match self {
+            Self::NoBrokersAvailable(_) | Self::Timeout { .. } | Self::Connection { .. } => true,
+            Self::Broker { code, .. } => code.retriable(),
+            _ => false,
+        }
+    }
+
+    /// The broker's code, where a broker gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Broker { code, .. } => Some(*code),
+            Self::TopicAuthorizationFailed { .. } => Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            Self::OffsetOutOfRange { .. } => Some(ErrorCode::OFFSET_OUT_OF_RANGE),
+            _ => None,
+        }
+    }
+
+    /// The error of an option's value: which option, which value, and what is allowed.
+    pub(crate) fn configuration(
+        option: impl Into<String>,
+        value: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Configuration(Box::new(ConfigError {
+            option: option.into(),
+            value: value.into(),
+            allowed: allowed.into(),
+        }))
+    }
+}
+
+/// What is wrong with an option: inside [`Error::Configuration`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The option's name.
+    pub option: String,
+    /// The value that it was given, as text; secrets are left out.
+    pub value: String,
+    /// What is allowed instead, or why it is refused.
+    pub allowed: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {:?}: {}", self.option, self.value, self.allowed)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Writes `: cause`, or nothing where no cause is known.
+struct Because<'a>(&'a str);
+
+impl fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
+}
