@@ -1,0 +1,554 @@
+//! A set of brokers and the connections to them, as a machine: it knows no socket and reads no clock.
+//!
+//! The loop carries out [`Command`]s (look up, connect, close), moves bytes between sockets and [`Connection`]s, and
+//! reports what became of it; the other machines [`send`](KafkaClient::send) requests and are given [`ClientEvent`]s.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error, Result,
+    consumer::options::ConnectionOptions,
+    net::{
+        backoff::Backoff,
+        connection::{Connection, ConnectionLimits, Event, Failure, RequestId, later},
+        fetch_stream::FetchPiece,
+        resolver::{Found, Lookup},
+        servers::HostPort,
+    },
+    protocol::Request,
+    records::chunk::ChunkPool,
+};
+
+pub mod cluster;
+pub mod metadata;
+mod node;
+
+use node::{Link, Node};
+pub use node::{ConnectionId, NodeKey, Role};
+
+/// What the loop is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Look a name up, and report with [`KafkaClient::handle_found`].
+    Lookup(Lookup),
+    /// Open a socket, and report with [`KafkaClient::handle_connected`] or [`KafkaClient::handle_closed`].
+    Connect {
+        /// The name of the socket from now on.
+        connection: ConnectionId,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Close a socket.
+    Close(ConnectionId),
+}
+
+/// What the machines are told.
+#[derive(Debug)]
+pub enum ClientEvent {
+    /// A connection can be used.
+    Ready(NodeKey),
+    /// A connection failed, or could not be made; its requests have been failed one by one before.
+    Failed(NodeKey),
+    /// A request was answered, or never will be.
+    Response {
+        /// The request.
+        id: RequestId,
+        /// Who was asked.
+        node: NodeKey,
+        /// The version of the answer and its body.
+        result: Result<(i16, Vec<u8>)>,
+    },
+    /// A part of the answer to a Fetch request.
+    Fetch {
+        /// The request.
+        id: RequestId,
+        /// Who was asked.
+        node: NodeKey,
+        /// The part.
+        piece: FetchPiece,
+    },
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct KafkaClient {
+    options: ConnectionOptions,
+    client_id: String,
+    nodes: BTreeMap<NodeKey, Node>,
+    connections: BTreeMap<ConnectionId, (NodeKey, Connection)>,
+    commands: VecDeque<Command>,
+    events: VecDeque<ClientEvent>,
+    next_connection: ConnectionId,
+    next_request: RequestId,
+    random: fastrand::Rng,
+    pool: ChunkPool,
+}
+
+/// A connection attempt that shows no sign of life for this long is no reason to leave other nodes untried.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl KafkaClient {
+    /// A client that knows only its bootstrap servers. `seed` decides where jitter and rotation begin.
+    #[must_use]
+    pub fn new(options: ConnectionOptions, client_id: String, servers: &[HostPort], pool: ChunkPool, seed: u64, now: Instant) -> Self {
+        let mut client = Self {
+            options,
+            client_id,
+            nodes: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            commands: VecDeque::new(),
+            events: VecDeque::new(),
+            next_connection: 1,
+            next_request: 1,
+            random: fastrand::Rng::with_seed(seed),
+            pool,
+        };
+        // Clients that all have the same list should not all begin with the same server.
+        let mut servers = servers.to_vec();
+        client.random.shuffle(&mut servers);
+        for server in servers {
+            if client.options.dns_lookup.expands_canonical_names() {
+                client.commands.push_back(Command::Lookup(Lookup::CanonicalNames(server.host.clone())));
+            }
+            client.add_bootstrap(server, now);
+        }
+        client
+    }
+
+    // Commands
+
+    /// Makes a connection, unless there is one or the node is backing off.
+    pub fn ensure(&mut self, key: NodeKey, now: Instant) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        if node.link != Link::Idle {
+            return;
+        }
+        node.wanted = true;
+        if now < node.retry_at {
+            return;
+        }
+        if let Ok(address) = node.host.host.parse::<IpAddr>() {
+            node.addresses = [address].into();
+            self.try_next_address(key, now);
+        } else {
+            node.link = Link::Resolving { since: now };
+            let lookup = Lookup::Addresses(node.host.host.clone());
+            if !self.commands.contains(&Command::Lookup(lookup.clone())) {
+                self.commands.push_back(Command::Lookup(lookup));
+            }
+        }
+    }
+
+    /// Sends a request on a connection that [`can_send`](Self::can_send).
+    ///
+    /// # Errors
+    /// Where the request cannot be expressed in that version, or there is no such connection.
+    pub fn send<R: Request>(&mut self, key: NodeKey, version: i16, request: &R, now: Instant) -> Result<RequestId> {
+        let id = self.next_request;
+        let timeout = self.options.request_timeout;
+        let Some(connection) = self.connection_mut(key) else {
+            return Err(Error::IllegalState("no connection to send on".into()));
+        };
+        connection
+            .send(id, version, request, timeout, now)
+            .map_err(|e| Error::Protocol { what: R::NAME, reason: e.to_string().into() })?;
+        self.next_request += 1;
+        log::trace!(target: "kafka_blocking::net", "{key}: {} v{version} as request {id}", R::NAME);
+        Ok(id)
+    }
+
+    /// Takes over the brokers that the cluster named; drops those it no longer names.
+    pub fn set_brokers(&mut self, brokers: impl Iterator<Item = (i32, HostPort)>, now: Instant) {
+        let named: BTreeMap<i32, HostPort> = brokers.collect();
+        let gone: Vec<NodeKey> = self.nodes.iter()
+            .filter(|(key, node)| key.id >= 0 && named.get(&key.id) != Some(&node.host))
+            .map(|(key, _)| *key).collect();
+        for key in gone {
+            self.close_node(key, now, "the broker has left the cluster, or moved");
+            self.nodes.remove(&key);
+        }
+        for (id, host) in named {
+            for role in [Role::Control, Role::Fetch] {
+                let key = NodeKey { id, role };
+                if !self.nodes.contains_key(&key) {
+                    let node = self.new_node(host.clone(), now);
+                    self.nodes.insert(key, node);
+                }
+            }
+        }
+        self.close_idle_bootstrap(now);
+    }
+
+    /// There is fresh evidence that a node lives: its next attempt need not wait.
+    pub fn forgive(&mut self, id: i32, now: Instant) {
+        for role in [Role::Control, Role::Fetch] {
+            if let Some(node) = self.nodes.get_mut(&NodeKey { id, role }) {
+                node.backoff.reset();
+                node.retry_at = node.retry_at.min(now);
+            }
+        }
+    }
+
+    /// Sends nothing to a node for a while: its quota is used up (KIP-219).
+    pub fn throttle(&mut self, key: NodeKey, milliseconds: i32, now: Instant) {
+        // A broker's delay is bounded: it may not put us to sleep for days.
+        const LONGEST: i32 = 60_000;
+        if let (Some(node), 1..) = (self.nodes.get_mut(&key), milliseconds) {
+            let delay = Duration::from_millis(milliseconds.min(LONGEST).unsigned_abs().into());
+            node.muted_until = Some(later(now, delay));
+        }
+    }
+
+    /// Whether the bytes of records are left in the kernel.
+    pub fn set_gated(&mut self, gated: bool, now: Instant) {
+        for (key, connection) in self.connections.values_mut() {
+            if key.role == Role::Fetch {
+                connection.set_gated(gated, now);
+            }
+        }
+    }
+
+    /// Closes the connection to a node, if there is one.
+    pub fn close_node(&mut self, key: NodeKey, now: Instant, why: &'static str) {
+        let Some(Link::Open(id)) = self.nodes.get(&key).map(|n| n.link) else { return };
+        self.drop_connection(id, &Failure { step: "closing", source: io::Error::other(why) }, now);
+    }
+
+    // What came in
+
+    /// A look-up was answered.
+    pub fn handle_found(&mut self, lookup: &Lookup, found: Found, now: Instant) {
+        match (lookup, found) {
+            (Lookup::Addresses(host), Found::Addresses(result)) => self.handle_addresses(host, result, now),
+            (Lookup::CanonicalNames(host), Found::CanonicalNames(Ok(names))) => self.expand_bootstrap(host, names, now),
+            (_, Found::CanonicalNames(Err(error))) => {
+                log::warn!(target: "kafka_blocking::net", "{lookup:?}: {error}; the name is used as it is");
+            }
+            _ => {}
+        }
+    }
+
+    /// A socket is connected.
+    pub fn handle_connected(&mut self, id: ConnectionId, now: Instant) {
+        if let Some((_, connection)) = self.connections.get_mut(&id) {
+            connection.handle_connected(now);
+        }
+    }
+
+    /// A socket failed or was closed by the peer.
+    pub fn handle_closed(&mut self, id: ConnectionId, source: io::Error, now: Instant) {
+        if let Some((_, connection)) = self.connections.get(&id) {
+            let failure = Failure { step: connection.step(), source };
+            self.drop_connection(id, &failure, now);
+        }
+    }
+
+    /// The machine of a socket, to exchange bytes with; report reads with [`handle_read`](Self::handle_read).
+    pub fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.connections.get_mut(&id).map(|(_, connection)| connection)
+    }
+
+    /// Bytes were read into the space of a connection.
+    pub fn handle_read(&mut self, id: ConnectionId, n: usize, now: Instant) {
+        let Some((key, connection)) = self.connections.get_mut(&id) else { return };
+        let key = *key;
+        let result = connection.handle_read(n, now);
+        while let Some(event) = self.connections.get_mut(&id).and_then(|(_, c)| c.poll_event()) {
+            self.handle_event(key, event);
+        }
+        if let Err(failure) = result {
+            self.drop_connection(id, &failure, now);
+        }
+    }
+
+    /// The time is `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let late: Vec<(ConnectionId, Failure)> = self.connections.iter_mut()
+            .filter_map(|(id, (_, c))| c.handle_timeout(now).err().map(|failure| (*id, failure))).collect();
+        for (id, failure) in late {
+            self.drop_connection(id, &failure, now);
+        }
+        let unresolved: Vec<NodeKey> = self.nodes.iter()
+            .filter(|(_, n)| matches!(n.link, Link::Resolving { since } if now >= later(since, n.setup_timeout())))
+            .map(|(key, _)| *key).collect();
+        for key in unresolved {
+            let node = self.nodes.get_mut(&key).expect("listed above");
+            node.failed(format!("the name was not resolved within {:?}", node.setup_timeout()), true);
+            self.back_off(key, now);
+        }
+    }
+
+    // What must go out
+
+    /// What the loop is to do next.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// What has happened, in order.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        let connections = self.connections.values().map(|(_, c)| c.poll_timeout());
+        let nodes = self.nodes.values().filter_map(|n| match n.link {
+            Link::Resolving { since } => Some(later(since, n.setup_timeout())),
+            Link::Idle if n.wanted => Some(n.retry_at),
+            _ => n.muted_until.filter(|until| now < *until),
+        });
+        connections.chain(nodes).min()
+    }
+
+    // What is known
+
+    /// Whether a request can be sent to a node now.
+    #[must_use]
+    pub fn can_send(&self, key: NodeKey, now: Instant) -> bool {
+        let Some(node) = self.nodes.get(&key) else { return false };
+        !node.is_muted(now) && self.open(key).is_some_and(Connection::has_room)
+    }
+
+    /// The version in which to ask a node, up to `cap`; `None` when it has none in common with us.
+    #[must_use]
+    pub fn version<R: Request>(&self, key: NodeKey, cap: Option<i16>) -> Option<i16> {
+        self.open(key).filter(|c| c.is_ready())?.ranges().pick::<R>(cap)
+    }
+
+    /// The error of a node that has no version of a request in common with us.
+    #[must_use]
+    pub fn unsupported<R: Request>(&self, key: NodeKey) -> Error {
+        let theirs = self.open(key).and_then(|c| c.ranges().range(R::KEY));
+        Error::UnsupportedVersion {
+            node: self.nodes.get(&key).map_or_else(|| key.to_string(), |n| n.host.to_string()).into(),
+            api: R::NAME,
+            theirs: theirs.map_or_else(|| "none".to_owned(), |(low, high)| format!("{low} to {high}")).into(),
+            ours: format!("{} to {}", R::VERSIONS.start(), R::VERSIONS.end()).into(),
+        }
+    }
+
+    /// Whether the client knows a node.
+    #[must_use]
+    pub fn knows(&self, key: NodeKey) -> bool {
+        self.nodes.contains_key(&key)
+    }
+
+    /// Whether a node neither has a connection nor gets one, because the last attempts failed.
+    #[must_use]
+    pub fn is_failing(&self, key: NodeKey) -> bool {
+        self.nodes.get(&key).is_some_and(|n| n.backoff.failures() > 0 && self.open(key).is_none_or(|c| !c.is_ready()))
+    }
+
+    /// A node that can be asked now what any node can answer; sees to it that there will be one.
+    pub fn any_node(&mut self, avoid: impl Fn(i32) -> bool, now: Instant) -> Option<NodeKey> {
+        let ready = self.nodes.keys().filter(|k| k.role == Role::Control && !avoid(k.id))
+            .filter(|k| self.can_send(**k, now))
+            .min_by_key(|k| (k.id < 0, self.open(**k).map_or(0, Connection::in_flight)));
+        if let Some(key) = ready {
+            return Some(*key);
+        }
+        let control = || self.nodes.iter().filter(|(k, _)| k.role == Role::Control && !avoid(k.id));
+        let under_way = control().any(|(_, n)| match n.link {
+            Link::Idle => false,
+            Link::Resolving { since } => now < later(since, PATIENCE),
+            Link::Open(_) => n.trying.is_some_and(|(_, since)| now < later(since, PATIENCE)),
+        });
+        if !under_way {
+            // The one that has waited longest; learned brokers before bootstrap servers.
+            let idle = control().filter(|(_, n)| n.link == Link::Idle && now >= n.retry_at);
+            let next = idle.min_by_key(|(k, n)| (n.backoff.failures(), k.id < 0, n.retry_at)).map(|(k, _)| *k);
+            if let Some(key) = next {
+                self.ensure(key, now);
+            }
+        }
+        None
+    }
+
+    /// When [`any_node`](Self::any_node) may have more to say although nothing has come in.
+    #[must_use]
+    pub fn any_node_timeout(&self, now: Instant) -> Option<Instant> {
+        self.nodes.iter().filter(|(k, _)| k.role == Role::Control).filter_map(|(_, n)| match n.link {
+            Link::Idle => Some(n.retry_at),
+            Link::Resolving { since } => Some(later(since, PATIENCE)).filter(|at| now < *at),
+            Link::Open(_) => n.trying.map(|(_, since)| later(since, PATIENCE)).filter(|at| now < *at),
+        }).min()
+    }
+
+    /// What stands in the way of every node that cannot be reached, as `address: cause; …`; empty where all can.
+    #[must_use]
+    pub fn describe_failures(&self, now: Instant) -> String {
+        let control = self.nodes.iter().filter(|(k, _)| k.role == Role::Control);
+        let failing = control.filter(|(k, _)| self.open(**k).is_none_or(|c| !c.is_ready()));
+        let parts: Vec<String> = failing
+            .map(|(k, n)| n.describe(self.open(*k).map_or("", Connection::step), now)).collect();
+        parts.join("; ")
+    }
+
+    /// Whether any connection is ready.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connections.values().any(|(_, c)| c.is_ready())
+    }
+
+    /// The memory that records are read into.
+    #[must_use]
+    pub fn pool(&self) -> &ChunkPool {
+        &self.pool
+    }
+
+    // Helpers
+
+    fn open(&self, key: NodeKey) -> Option<&Connection> {
+        match self.nodes.get(&key)?.link {
+            Link::Open(id) => self.connections.get(&id).map(|(_, c)| c),
+            _ => None,
+        }
+    }
+
+    fn connection_mut(&mut self, key: NodeKey) -> Option<&mut Connection> {
+        match self.nodes.get(&key)?.link {
+            Link::Open(id) => self.connections.get_mut(&id).map(|(_, c)| c),
+            _ => None,
+        }
+    }
+
+    fn new_node(&self, host: HostPort, now: Instant) -> Node {
+        let o = &self.options;
+        Node::new(host, Backoff::new(o.backoff, o.backoff_max), (o.setup_timeout, o.setup_timeout_max), now)
+    }
+
+    fn add_bootstrap(&mut self, server: HostPort, now: Instant) {
+        let id = self.nodes.keys().map(|k| k.id).min().unwrap_or(0).min(0) - 1;
+        let node = self.new_node(server, now);
+        self.nodes.insert(NodeKey { id, role: Role::Control }, node);
+    }
+
+    fn expand_bootstrap(&mut self, host: &str, names: Vec<String>, now: Instant) {
+        let known: Vec<(NodeKey, u16)> = self.nodes.iter()
+            .filter(|(k, n)| k.id < 0 && n.host.host == host).map(|(k, n)| (*k, n.host.port)).collect();
+        for (key, port) in known {
+            if names.is_empty() || names.iter().any(|n| n == host) {
+                continue;
+            }
+            self.close_node(key, now, "replaced by its canonical names");
+            self.nodes.remove(&key);
+            for name in &names {
+                self.add_bootstrap(HostPort { host: name.clone(), port }, now);
+            }
+        }
+    }
+
+    fn handle_addresses(&mut self, host: &str, result: io::Result<Vec<IpAddr>>, now: Instant) {
+        let waiting: Vec<NodeKey> = self.nodes.iter()
+            .filter(|(_, n)| n.host.host == host && matches!(n.link, Link::Resolving { .. }))
+            .map(|(key, _)| *key).collect();
+        for key in waiting {
+            let node = self.nodes.get_mut(&key).expect("listed above");
+            match &result {
+                Ok(addresses) if !addresses.is_empty() => {
+                    node.addresses = addresses.iter().copied().collect();
+                    self.try_next_address(key, now);
+                }
+                Ok(_) => self.unresolved(key, "the name has no address", now),
+                Err(error) => self.unresolved(key, &format!("looking up the name: {error}"), now),
+            }
+        }
+    }
+
+    fn unresolved(&mut self, key: NodeKey, cause: &str, now: Instant) {
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.failed(cause.to_owned(), false);
+        }
+        self.back_off(key, now);
+    }
+
+    /// Opens a connection to the next address of a node, or backs off when there is none left.
+    fn try_next_address(&mut self, key: NodeKey, now: Instant) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        let Some(ip) = node.addresses.pop_front() else { return self.back_off(key, now) };
+        let address = SocketAddr::new(ip, node.host.port);
+        let id = self.next_connection;
+        self.next_connection += 1;
+        node.link = Link::Open(id);
+        node.trying = Some((address, now));
+        // Jitter keeps many clients from giving up, and coming back, all at once.
+        let setup = node.setup_timeout().mul_f64(0.8 + 0.2 * self.random.f64());
+        let limits = ConnectionLimits {
+            setup_timeout: setup,
+            max_idle: self.options.max_idle,
+            receive_max: self.options.receive_message_max,
+            max_in_flight: self.options.max_in_flight,
+            staging: if key.role == Role::Fetch { 64 << 10 } else { 8 << 10 },
+        };
+        let connection = Connection::new(limits, self.client_id.clone(), self.pool.clone(), now);
+        self.connections.insert(id, (key, connection));
+        self.commands.push_back(Command::Connect { connection: id, address });
+        log::debug!(target: "kafka_blocking::net", "{key}: connecting to {} ({address})", node.host);
+    }
+
+    fn handle_event(&mut self, key: NodeKey, event: Event) {
+        let event = match event {
+            Event::Ready => {
+                if let Some(node) = self.nodes.get_mut(&key) {
+                    node.succeeded();
+                    log::debug!(target: "kafka_blocking::net", "{key}: {} is ready", node.host);
+                }
+                ClientEvent::Ready(key)
+            }
+            Event::Response { id, version, body } => {
+                ClientEvent::Response { id, node: key, result: Ok((version, body)) }
+            }
+            Event::Fetch { id, piece } => ClientEvent::Fetch { id, node: key, piece },
+        };
+        self.events.push_back(event);
+    }
+
+    /// A connection is at its end: fails its requests, and tries the next address or backs off.
+    fn drop_connection(&mut self, id: ConnectionId, failure: &Failure, now: Instant) {
+        let Some((key, connection)) = self.connections.remove(&id) else { return };
+        self.commands.push_back(Command::Close(id));
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        let was_ready = connection.is_ready();
+        let cause = format!("{}: {}", failure.step, failure.source);
+        log::debug!(target: "kafka_blocking::net", "{key} at {}: {cause}", node.host);
+        let error = Error::Connection {
+            node: node.host.to_string().into(),
+            step: failure.step,
+            source: Arc::new(io::Error::new(failure.source.kind(), failure.source.to_string())),
+        };
+        for id in connection.abandon() {
+            self.events.push_back(ClientEvent::Response { id, node: key, result: Err(error.clone()) });
+        }
+        node.failed(cause, failure.source.kind() == io::ErrorKind::TimedOut && !was_ready);
+        node.link = Link::Idle;
+        self.events.push_back(ClientEvent::Failed(key));
+        if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
+    }
+
+    fn back_off(&mut self, key: NodeKey, now: Instant) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        node.link = Link::Idle;
+        node.addresses.clear();
+        node.trying = None;
+        node.retry_at = later(now, node.backoff.next_delay(&mut self.random));
+        self.events.push_back(ClientEvent::Failed(key));
+    }
+
+    /// Bootstrap connections have done their work once real brokers are known.
+    fn close_idle_bootstrap(&mut self, now: Instant) {
+        let idle: Vec<NodeKey> = self.nodes.keys()
+            .filter(|k| k.id < 0 && self.open(**k).is_some_and(|c| c.is_ready() && c.in_flight() == 0))
+            .copied().collect();
+        for key in idle {
+            self.close_node(key, now, "the brokers themselves are known now");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One broker as the client sees it: how to reach it, and what became of the attempts.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use crate::net::{backoff::Backoff, servers::HostPort};
+
+/// What a connection is for. Fetches are answered late and read slowly, so nothing else may wait behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Everything that is answered at once.
+    Control,
+    /// Fetch requests only.
+    Fetch,
+}
+
+/// A broker's id and what the connection to it is for. Bootstrap servers, whose ids are not known yet, count from -1 down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeKey {
+    /// The broker's id.
+    pub id: i32,
+    /// What the connection is for.
+    pub role: Role,
+}
+
+/// Names a socket.
+pub type ConnectionId = u64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    Idle,
+    Resolving { since: Instant },
+    Open(ConnectionId),
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) host: HostPort,
+    pub(super) link: Link,
+    /// Addresses of the host that were not tried since it was resolved.
+    pub(super) addresses: VecDeque<IpAddr>,
+    /// The address of the connection, and since when it has been tried.
+    pub(super) trying: Option<(SocketAddr, Instant)>,
+    pub(super) backoff: Backoff,
+    setup: Duration,
+    setup_limits: (Duration, Duration),
+    /// No attempt before this.
+    pub(super) retry_at: Instant,
+    /// Somebody waits for this connection.
+    pub(super) wanted: bool,
+    /// No request before this: the broker asked for it.
+    pub(super) muted_until: Option<Instant>,
+    /// Why the attempts since the last success failed, by address.
+    causes: Vec<(String, String)>,
+}
+
+impl Node {
+    pub(super) fn new(host: HostPort, backoff: Backoff, setup: (Duration, Duration), now: Instant) -> Self {
+        Self {
+            host,
+            link: Link::Idle,
+            addresses: VecDeque::new(),
+            trying: None,
+            backoff,
+            setup: setup.0,
+            setup_limits: setup,
+            retry_at: now,
+            wanted: false,
+            muted_until: None,
+            causes: Vec::new(),
+        }
+    }
+
+    /// How long the next attempt may take: more after each that was too slow (KIP-601).
+    pub(super) fn setup_timeout(&self) -> Duration {
+        self.setup
+    }
+
+    /// The connection is ready.
+    pub(super) fn succeeded(&mut self) {
+        self.backoff.reset();
+        self.setup = self.setup_limits.0;
+        self.causes.clear();
+        self.wanted = false;
+    }
+
+    /// The attempt with the present address, or with the name, failed.
+    pub(super) fn failed(&mut self, cause: String, timed_out: bool) {
+        if timed_out {
+            self.setup = (self.setup * 2).min(self.setup_limits.1.max(self.setup_limits.0));
+        }
+        let place = match self.trying.take() {
+            Some((address, _)) if address.ip().to_string() != self.host.host => format!("{} ({address})", self.host),
+            _ => self.host.to_string(),
+        };
+        match self.causes.iter_mut().find(|(at, _)| *at == place) {
+            Some((_, old)) => *old = cause,
+            None => self.causes.push((place, cause)),
+        }
+        // One cause an address is enough, and a name has few: the bound is for resolvers that say something else each time.
+        if self.causes.len() > 8 {
+            self.causes.remove(0);
+        }
+    }
+
+    /// What stands in the way of this node, as `address: cause; …`.
+    pub(super) fn describe(&self, step: &str, now: Instant) -> String {
+        let mut parts: Vec<String> = self.causes.iter().map(|(place, cause)| format!("{place}: {cause}")).collect();
+        match (self.link, self.trying) {
+            (Link::Resolving { since }, _) => {
+                parts.push(format!("{}: looking up the name, for {:.1?}", self.host, now.saturating_duration_since(since)));
+            }
+            (Link::Open(_), Some((address, since))) => {
+                let waited = now.saturating_duration_since(since);
+                parts.push(format!("{} ({address}): {step}, for {waited:.1?}", self.host));
+            }
+            _ if parts.is_empty() => parts.push(format!("{}: not tried yet", self.host)),
+            _ => {}
+        }
+        parts.join("; ")
+    }
+
+    pub(super) fn is_muted(&self, now: Instant) -> bool {
+        self.muted_until.is_some_and(|until| now < until)
+    }
+}
+
+impl fmt::Display for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.id < 0 { write!(f, "bootstrap server {}", -self.id) } else { write!(f, "node {}", self.id) }
+    }
+}

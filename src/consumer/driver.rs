@@ -1,0 +1,167 @@
+//! The one loop: the only place that reads the clock, and the only one that waits.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error, Result,
+    consumer::{machines::Machines, options::Resolved},
+    net::{
+        connection::later,
+        resolver::Resolver,
+        selector::{Selector, SocketSetup},
+    },
+};
+
+const WAKEUP: u8 = 1;
+const STOP: u8 = 2;
+
+/// What other threads, and signal handlers, may say to the loop: atomics and one write, no lock and no memory.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    flags: AtomicU8,
+    waker: Arc<mio::Waker>,
+}
+
+impl Signals {
+    pub(crate) fn wakeup(&self) {
+        self.raise(WAKEUP);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.raise(STOP);
+    }
+
+    /// Whether there is anything to look at: for every record, so as cheap as can be.
+    #[inline]
+    pub(crate) fn any(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & STOP != 0
+    }
+
+    /// Whether there was a wake-up; it counts for one call.
+    pub(crate) fn take_wakeup(&self) -> bool {
+        self.any() && self.flags.fetch_and(!WAKEUP, Ordering::AcqRel) & WAKEUP != 0
+    }
+
+    fn raise(&self, flag: u8) {
+        self.flags.fetch_or(flag, Ordering::AcqRel);
+        // Fails only where the wake-up is pending already, or the consumer is gone.
+        let _ = self.waker.wake();
+    }
+}
+
+/// Why the loop ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended<T> {
+    /// The condition gave this.
+    Done(T),
+    /// The deadline has passed.
+    TimedOut,
+    /// A wake-up, or a stop, came.
+    Signalled,
+}
+
+/// The loop and what it drives.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    pub(crate) machines: Machines,
+    selector: Selector,
+}
+
+impl Driver {
+    pub(crate) fn new(options: &Resolved, resolver: Arc<dyn Resolver>) -> Result<(Self, Arc<Signals>)> {
+        let setup = SocketSetup {
+            receive_buffer: options.connection.receive_buffer,
+            send_buffer: options.connection.send_buffer,
+            options: options.connection.socket_options.clone(),
+        };
+        let (selector, waker) = Selector::new(setup, resolver).map_err(|source| Error::Connection {
+            node: "this machine".into(),
+            step: "making a selector",
+            source: Arc::new(source),
+        })?;
+        let machines = Machines::new(options, fastrand::u64(..), now());
+        Ok((Self { machines, selector }, Arc::new(Signals { flags: AtomicU8::new(0), waker })))
+    }
+
+    /// Runs until `done` gives something, `deadline` has passed, or a signal comes that was not there before.
+    pub(crate) fn run_until<T>(
+        &mut self,
+        deadline: Instant,
+        signals: &Signals,
+        mut done: impl FnMut(&mut Machines) -> Option<T>,
+    ) -> Result<Ended<T>> {
+        let stopped = signals.is_stopped();
+        loop {
+            let now = now();
+            self.machines.handle(now);
+            if let Some(value) = done(&mut self.machines) {
+                return Ok(Ended::Done(value));
+            }
+            if signals.any() && (signals.take_wakeup() || (signals.is_stopped() && !stopped)) {
+                return Ok(Ended::Signalled);
+            }
+            if now >= deadline {
+                // Not without having moved what is there: a time-out of zero makes progress too.
+                self.step(now)?;
+                self.machines.handle(now);
+                return Ok(done(&mut self.machines).map_or(Ended::TimedOut, Ended::Done));
+            }
+            if self.selector.exchange(&mut self.machines.client, now) {
+                continue;
+            }
+            let next = self.machines.poll_timeout(now).map_or(deadline, |at| at.min(deadline));
+            self.wait(Some(next.saturating_duration_since(now)))?;
+        }
+    }
+
+    /// Moves what can be moved without waiting, so that what is asked for next is on its way while records are handed out.
+    pub(crate) fn pump(&mut self) -> Result<()> {
+        let now = now();
+        self.machines.handle(now);
+        self.step(now)?;
+        self.machines.handle(now);
+        self.selector.exchange(&mut self.machines.client, now);
+        Ok(())
+    }
+
+    /// The present time, for a deadline.
+    pub(crate) fn now(&self) -> Instant {
+        now()
+    }
+
+    fn step(&mut self, now: Instant) -> Result<()> {
+        if !self.selector.exchange(&mut self.machines.client, now) {
+            self.wait(Some(Duration::ZERO))?;
+            self.selector.exchange(&mut self.machines.client, now);
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<()> {
+        self.selector.wait(timeout).map_err(|source| Error::Connection {
+            node: "this machine".into(),
+            step: "waiting for sockets",
+            source: Arc::new(source),
+        })
+    }
+}
+
+/// `now + delay`, or the far future.
+pub(crate) fn deadline(delay: Duration) -> Instant {
+    later(now(), delay)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+fn now() -> Instant {
+    Instant::now()
+}

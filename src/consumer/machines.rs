@@ -1,0 +1,134 @@
+//! The machines of a consumer, side by side, and who is told what.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error,
+    client::{ClientEvent, KafkaClient, metadata::Metadata},
+    consumer::options::Resolved,
+    fetcher::{Context, Fetcher, offsets::OffsetResets},
+    records::chunk::ChunkPool,
+    subscriptions::Subscriptions,
+};
+
+/// How much unused memory for records is kept for the next ones.
+const POOLED: usize = 4 << 20;
+
+/// All that runs without a socket and without a clock.
+#[derive(Debug)]
+pub struct Machines {
+    /// Connections to brokers.
+    pub client: KafkaClient,
+    /// What the cluster looks like.
+    pub metadata: Metadata,
+    /// What is to be read, and how far it has been.
+    pub subscriptions: Subscriptions,
+    /// Reading ahead.
+    pub fetcher: Fetcher,
+    /// Finding first positions.
+    pub resets: OffsetResets,
+    errors: VecDeque<Error>,
+    cluster_seen: u64,
+}
+
+impl Machines {
+    /// The machines of a consumer that has just been made. `seed` decides jitter and rotation.
+    #[must_use]
+    pub fn new(options: &Resolved, seed: u64, now: Instant) -> Self {
+        let retry_backoff = options.retry_backoff;
+        let pool = ChunkPool::new(POOLED);
+        let connection = options.connection.clone();
+        Self {
+            client: KafkaClient::new(connection, options.client_id.clone(), &options.servers, pool, seed, now),
+            metadata: Metadata::new(options.metadata.clone(), retry_backoff, seed, now),
+            subscriptions: Subscriptions::new(options.reset),
+            fetcher: Fetcher::new(options.fetch.clone(), retry_backoff),
+            resets: OffsetResets::new(retry_backoff),
+            errors: VecDeque::new(),
+            cluster_seen: 0,
+        }
+    }
+
+    /// The time is `now`: tells every machine what has happened, and lets it say what to send.
+    pub fn handle(&mut self, now: Instant) {
+        self.client.handle_timeout(now);
+        while let Some(event) = self.client.poll_event() {
+            self.route(event, now);
+        }
+        let changes = self.metadata.cluster().changes();
+        if changes != self.cluster_seen {
+            self.cluster_seen = changes;
+            self.subscriptions.update_from(self.metadata.cluster());
+        }
+        let mut cx = Context {
+            subscriptions: &mut self.subscriptions,
+            metadata: &mut self.metadata,
+            client: &mut self.client,
+            now,
+        };
+        self.resets.poll(&mut cx);
+        self.fetcher.poll(&mut cx);
+        self.metadata.poll(&mut self.client, now);
+    }
+
+    /// When to call [`handle`](Self::handle) although nothing came in.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        [
+            self.client.poll_timeout(now),
+            self.metadata.poll_timeout(&self.client, now),
+            self.resets.poll_timeout(),
+            self.fetcher.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// An error that the caller of `poll` has to know.
+    pub fn poll_error(&mut self) -> Option<Error> {
+        self.errors.pop_front().or_else(|| self.metadata.poll_error()).or_else(|| self.resets.poll_error())
+    }
+
+    /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
+    pub fn subscription_changed(&mut self, now: Instant) {
+        self.metadata.set_topics(self.subscriptions.topics(), now);
+        self.fetcher.discard_unassigned(&self.subscriptions);
+    }
+
+    /// The error of a call that took too long, with what stood in its way.
+    #[must_use]
+    pub fn timeout(&self, operation: &'static str, after: Duration, subject: &str, now: Instant) -> Error {
+        let mut parts = vec![subject.to_owned(), self.client.describe_failures(now)];
+        parts.extend(self.metadata.last_error().map(ToString::to_string));
+        parts.retain(|part| !part.is_empty());
+        Error::Timeout { operation, after, cause: parts.join("; ").into() }
+    }
+
+    fn route(&mut self, event: ClientEvent, now: Instant) {
+        if let ClientEvent::Response { id, result, .. } = &event {
+            if self.metadata.handle_response(*id, result, &mut self.client, now) {
+                return;
+            }
+        }
+        let mut cx = Context {
+            subscriptions: &mut self.subscriptions,
+            metadata: &mut self.metadata,
+            client: &mut self.client,
+            now,
+        };
+        match event {
+            ClientEvent::Ready(_) => {}
+            ClientEvent::Failed(node) => self.fetcher.handle_node_failed(node, &mut cx),
+            ClientEvent::Fetch { id, node, piece } => self.fetcher.handle_piece(node, id, piece, &mut cx),
+            ClientEvent::Response { id, node, result } => {
+                if !self.resets.handle_response(node, id, &result, &mut cx) {
+                    self.fetcher.handle_failure(node, id, &mut cx);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! [`KafkaConsumer`]: the public methods, each a few lines over the loop and the machines.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{Error, Result, fetcher::Item, subscriptions::Mode, types::TopicPartition};
+
+mod cursor;
+mod driver;
+mod handle;
+mod iter;
+pub mod machines;
+pub mod options;
+mod record;
+mod records;
+
+use cursor::Cursor;
+use driver::{Driver, Ended, Signals, deadline};
+pub use handle::ConsumerHandle;
+pub use iter::Records;
+pub use options::{ConsumerBuilder, OffsetReset};
+pub use record::{ConsumerRecord, Content, Header, Headers, Raw, TimestampType};
+pub use records::ConsumerRecords;
+
+/// Reads records from a Kafka cluster, blocking.
+///
+/// Every method takes `&self`, so what a kafka-python program does inside its loop compiles here too. The consumer may
+/// move to another thread but is not shared between threads (it is `Send` and not `Sync`); what other threads and
+/// signal handlers may do is wake it up or stop it, through its [`handle`](Self::handle).
+///
+/// ```no_run
+/// // Not run: it wants a broker at localhost:9092.
+/// use kafka_blocking::KafkaConsumer;
+///
+/// # fn main() -> kafka_blocking::Result<()> {
+/// let consumer = KafkaConsumer::builder()
+///     .topics(["my-topic"])
+///     .bootstrap_servers("localhost:9092")
+///     .auto_offset_reset("earliest")
+///     .build()?;
+/// for record in &consumer {
+///     let record = record?;
+///     println!("{}:{}:{} {:?}", record.topic(), record.partition(), record.offset(), record.value());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// kafka-python: `KafkaConsumer`.
+pub struct KafkaConsumer {
+    /// What is touched for every record: no lock.
+    cursor: RefCell<Cursor>,
+    /// The machines and the sockets: entered when the cursor runs dry, or a call needs them.
+    driver: Mutex<Option<Driver>>,
+    signals: Arc<Signals>,
+    limits: Limits,
+    closed: Cell<bool>,
+}
+
+/// The options that the methods themselves use.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    max_poll_records: usize,
+    consumer_timeout: Option<Duration>,
+    api_timeout: Duration,
+}
+
+impl KafkaConsumer {
+    /// Starts with every option at its default; see [`ConsumerBuilder`].
+    #[must_use]
+    pub fn builder() -> ConsumerBuilder {
+        ConsumerBuilder::new()
+    }
+
+    /// Makes the consumer, and connects it: the end of [`ConsumerBuilder::build`].
+    fn connect(options: options::Resolved, resolver: Arc<dyn crate::Resolver>) -> Result<Self> {
+        let (mut driver, signals) = Driver::new(&options, resolver)?;
+        let started = driver.now();
+        if !options.topics.is_empty() {
+            let topics = options.topics.iter().map(|t| t.as_str().into()).collect();
+            driver.machines.subscriptions.subscribe(topics, driver.machines.metadata.cluster())?;
+            driver.machines.subscription_changed(started);
+        }
+        let until = deadline(options.bootstrap_timeout);
+        let ended = driver.run_until(until, &signals, |m| match m.metadata.last_error() {
+            Some(error @ Error::UnsupportedVersion { .. }) => Some(Err(error.clone())),
+            _ => (m.metadata.answers() > 0).then_some(Ok(())),
+        })?;
+        match ended {
+            Ended::Done(result) => result?,
+            Ended::TimedOut | Ended::Signalled => {
+                let error = driver.machines.timeout("bootstrap", options.bootstrap_timeout, "", driver.now());
+                let Error::Timeout { cause, .. } = error else { return Err(error) };
+                return Err(Error::NoBrokersAvailable(cause));
+            }
+        }
+        let pool = driver.machines.client.pool().clone();
+        Ok(Self {
+            cursor: RefCell::new(Cursor::new(&options.fetch, pool)),
+            driver: Mutex::new(Some(driver)),
+            signals,
+            limits: Limits {
+                max_poll_records: options.max_poll_records,
+                consumer_timeout: options.consumer_timeout,
+                api_timeout: options.api_timeout,
+            },
+            closed: Cell::new(false),
+        })
+    }
+
+    // What to read
+
+    /// Reads from these partitions from now on, in place of the ones before.
+    ///
+    /// A partition that was assigned before keeps its position; a new one begins where `auto_offset_reset` says, unless
+    /// [`seek`](Self::seek) says otherwise. Does not block; whether the partitions exist is seen when they are read.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] after [`subscribe`](Self::subscribe); [`Error::IllegalArgument`] for a topic name that
+    /// cannot be one, or a negative partition.
+    ///
+    /// kafka-python: `assign`.
+    pub fn assign<I>(&self, partitions: I) -> Result<()>
+    where
+        I: IntoIterator,
+        I::Item: Into<TopicPartition>,
+    {
+        let partitions: BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
+        for partition in &partitions {
+            options::check_topic(partition.topic())?;
+            if partition.partition() < 0 {
+                return Err(Error::IllegalArgument(format!("{partition}: partitions count from 0").into()));
+            }
+        }
+        self.change_subscription(|driver| driver.machines.subscriptions.assign(partitions))
+    }
+
+    /// Reads all partitions of these topics from now on, in place of what was subscribed before.
+    ///
+    /// There is no group: every consumer that subscribes so reads everything. Partitions that are added to a topic
+    /// later, and topics that come to exist later, are read as soon as metadata shows them. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] after [`assign`](Self::assign); [`Error::IllegalArgument`] for no topics at all, or a name
+    /// that cannot be a topic's.
+    ///
+    /// kafka-python: `subscribe(topics)`.
+    pub fn subscribe<I>(&self, topics: I) -> Result<()>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let topics: BTreeSet<Arc<str>> = topics.into_iter().map(|t| t.as_ref().into()).collect();
+        if topics.is_empty() {
+            return Err(Error::IllegalArgument("subscribe() needs at least one topic".into()));
+        }
+        topics.iter().try_for_each(|topic| options::check_topic(topic))?;
+        self.change_subscription(|driver| {
+            driver.machines.subscriptions.subscribe(topics, driver.machines.metadata.cluster())
+        })
+    }
+
+    /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
+    /// has come. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    ///
+    /// kafka-python: `assignment`.
+    pub fn assignment(&self) -> Result<Vec<TopicPartition>> {
+        self.with_driver(|driver| Ok(driver.machines.subscriptions.assignment().cloned().collect()))
+    }
+
+    // Records
+
+    /// Records that are there, by partition; waits up to `timeout` for the first.
+    ///
+    /// Gives up to `max_poll_records`; the rest comes with the next calls. Positions move on by what is given. Empty
+    /// when nothing came in time, which is no error: a cluster that cannot be reached is tried again and again.
+    /// With [`Duration::ZERO`] it gives what is there and does not wait.
+    ///
+    /// ```no_run
+    /// // Not run: it wants a broker at localhost:9092.
+    /// # fn main() -> kafka_blocking::Result<()> {
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder().topics(["t"]).build()?;
+    /// use std::time::Duration;
+    ///
+    /// for (partition, records) in consumer.poll(Duration::from_millis(100))? {
+    ///     println!("{} records of {partition}", records.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Records before an error are given first, the error by the next call. [`Error::CorruptRecord`],
+    /// [`Error::UnsupportedCodec`], [`Error::RecordTooLarge`]: the position stays, later calls repeat the error until the
+    /// caller seeks, and other partitions go on in between. [`Error::OffsetOutOfRange`], [`Error::NoOffsetForPartition`]
+    /// where `auto_offset_reset` is `none`. [`Error::TopicAuthorizationFailed`]. [`Error::Wakeup`] after
+    /// [`ConsumerHandle::wakeup`] and [`ConsumerHandle::stop`]. [`Error::IllegalState`] while nothing is subscribed or
+    /// assigned. [`Error::Closed`].
+    ///
+    /// kafka-python: `poll(timeout_ms)`.
+    pub fn poll(&self, timeout: Duration) -> Result<ConsumerRecords> {
+        self.poll_max(timeout, self.limits.max_poll_records)
+    }
+
+    /// As [`poll`](Self::poll), with another limit than `max_poll_records` for this call.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll); [`Error::IllegalArgument`] for a limit of zero.
+    ///
+    /// kafka-python: `poll(timeout_ms, max_records)`.
+    pub fn poll_max(&self, timeout: Duration, max_records: usize) -> Result<ConsumerRecords> {
+        if max_records == 0 {
+            return Err(Error::IllegalArgument("max_records must be at least 1".into()));
+        }
+        let until = deadline(timeout);
+        let mut polled = ConsumerRecords::new();
+        if self.signals.any() && (self.signals.take_wakeup() || self.signals.is_stopped()) {
+            return Err(Error::Wakeup);
+        }
+        loop {
+            while polled.count() < max_records {
+                let record = match self.cursor.borrow_mut().next() {
+                    Some(Ok(record)) => record,
+                    Some(Err(_)) if !polled.is_empty() => return Ok(polled), // met again by the next call
+                    Some(Err(damage)) => return Err(self.report(damage)?),
+                    None => break,
+                };
+                polled.push(record);
+            }
+            if polled.count() == max_records {
+                return Ok(polled);
+            }
+            let patience = if polled.is_empty() { Patience::Until(until) } else { Patience::None };
+            match self.refill(patience)? {
+                Refill::Filled => {}
+                Refill::Nothing => return Ok(polled),
+                Refill::Signalled => return Err(Error::Wakeup),
+            }
+        }
+    }
+
+    /// The next record; waits for it up to `consumer_timeout_ms`, by default for ever.
+    ///
+    /// `None` when that time is over, or the consumer was [stopped](ConsumerHandle::stop) or closed; after a time-out the
+    /// next call goes on. The position moves on by one record a call. Mixes with [`poll`](Self::poll): nothing comes twice.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    ///
+    /// kafka-python: `next(consumer)`.
+    #[inline]
+    pub fn next(&self) -> Option<Result<ConsumerRecord>> {
+        if !self.signals.any() {
+            if let Some(Ok(record)) = self.cursor.borrow_mut().next() {
+                return Some(Ok(record));
+            }
+        }
+        self.next_slowly()
+    }
+
+    /// An iterator over records; the same as `for record in &consumer`.
+    #[must_use]
+    pub fn iter(&self) -> Records<'_> {
+        Records::new(self)
+    }
+
+    // Positions
+
+    /// Moves the position of a partition: the next record handed out is the first at or after `offset`.
+    ///
+    /// Whether the partition has such an offset is seen when it is fetched; `auto_offset_reset` decides if not. Does not
+    /// block; what was buffered of the partition is dropped.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] where the partition is not assigned; [`Error::IllegalArgument`] for a negative offset.
+    ///
+    /// kafka-python: `seek`.
+    pub fn seek(&self, partition: impl Into<TopicPartition>, offset: i64) -> Result<()> {
+        let partition = partition.into();
+        if offset < 0 {
+            return Err(Error::IllegalArgument(format!("{partition}: offset {offset} is negative").into()));
+        }
+        self.with_driver(|driver| {
+            let id = driver.machines.subscriptions.seek(&partition, offset)?;
+            driver.machines.fetcher.discard(id);
+            self.cursor.borrow_mut().discard(id);
+            Ok(())
+        })
+    }
+
+    /// The offset of the next record that will be handed out of a partition.
+    ///
+    /// Blocks only while the partition has no position yet, up to `default_api_timeout_ms`.
+    ///
+    /// # Errors
+    /// [`Error::IllegalState`] where the partition is not assigned; [`Error::NoOffsetForPartition`] where it has no
+    /// position and `auto_offset_reset` is `none`; [`Error::Timeout`] with what stands in the way; [`Error::Wakeup`].
+    ///
+    /// kafka-python: `position`.
+    pub fn position(&self, partition: impl Into<TopicPartition>) -> Result<i64> {
+        let partition = partition.into();
+        let after = self.limits.api_timeout;
+        let until = deadline(after);
+        self.with_driver(|driver| {
+            let id = driver.machines.subscriptions.id(&partition)?;
+            let ended = driver.run_until(until, &self.signals, |m| {
+                let state = m.subscriptions.state(id);
+                if let Some(position) = state.and_then(|s| s.position.filter(|_| s.reset.is_none())) {
+                    return Some(Ok(position));
+                }
+                if state.is_some_and(|s| s.reset == Some(OffsetReset::None)) {
+                    return Some(Err(Error::NoOffsetForPartition { partition: partition.clone() }));
+                }
+                m.poll_error().map(Err)
+            })?;
+            match ended {
+                Ended::Done(result) => result,
+                Ended::Signalled => Err(Error::Wakeup),
+                Ended::TimedOut => {
+                    let subject = format!("{partition} has no position");
+                    Err(driver.machines.timeout("position", after, &subject, driver.now()))
+                }
+            }
+        })
+    }
+
+    // Life
+
+    /// What other threads and signal handlers may hold: wakes the consumer up, or stops it.
+    #[must_use]
+    pub fn handle(&self) -> ConsumerHandle {
+        ConsumerHandle::new(self.signals.clone())
+    }
+
+    /// Closes all connections. Later calls fail with [`Error::Closed`], iteration ends; closing twice does nothing.
+    /// Does not block. Dropping the consumer does the same.
+    ///
+    /// # Errors
+    /// None as long as there is no group to leave.
+    ///
+    /// kafka-python: `close`.
+    pub fn close(&self) -> Result<()> {
+        self.closed.set(true);
+        self.cursor.borrow_mut().clear();
+        drop(self.lock().take());
+        Ok(())
+    }
+
+    // Helpers
+
+    fn lock(&self) -> MutexGuard<'_, Option<Driver>> {
+        // No user code runs under the lock, so a panic there is ours, and the machines are as whole as before it.
+        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters the machines, which are told first how far the caller has come.
+    fn with_driver<T>(&self, f: impl FnOnce(&mut Driver) -> Result<T>) -> Result<T> {
+        let mut guard = self.lock();
+        let driver = guard.as_mut().ok_or(Error::Closed)?;
+        if let Some((id, position)) = self.cursor.borrow().position() {
+            driver.machines.subscriptions.advance_position(id, position);
+        }
+        f(driver)
+    }
+
+    fn change_subscription(&self, change: impl FnOnce(&mut Driver) -> Result<()>) -> Result<()> {
+        self.with_driver(|driver| {
+            change(driver)?;
+            let now = driver.now();
+            driver.machines.subscription_changed(now);
+            let mut cursor = self.cursor.borrow_mut();
+            if cursor.position().is_some_and(|(id, _)| driver.machines.subscriptions.state(id).is_none()) {
+                cursor.clear();
+            }
+            Ok(())
+        })
+    }
+
+    #[cold]
+    fn next_slowly(&self) -> Option<Result<ConsumerRecord>> {
+        // The clock is read when there is really something to wait for.
+        let mut patience = Patience::Fresh(self.limits.consumer_timeout);
+        loop {
+            if self.signals.is_stopped() || self.closed.get() {
+                return None;
+            }
+            if self.signals.take_wakeup() {
+                return Some(Err(Error::Wakeup));
+            }
+            let next = self.cursor.borrow_mut().next();
+            match next {
+                Some(Ok(record)) => return Some(Ok(record)),
+                Some(Err(damage)) => return Some(Err(self.report(damage).unwrap_or_else(|e| e))),
+                None => {}
+            }
+            if let Patience::Fresh(timeout) = patience {
+                patience = timeout.map_or(Patience::Endless, |timeout| Patience::Until(deadline(timeout)));
+            }
+            match self.refill(patience) {
+                Ok(Refill::Filled) => {}
+                Ok(Refill::Nothing) => return None,
+                Ok(Refill::Signalled) if self.signals.is_stopped() => return None,
+                Ok(Refill::Signalled) => return Some(Err(Error::Wakeup)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// Gives the cursor, which has run dry, something to hand out.
+    fn refill(&self, patience: Patience) -> Result<Refill> {
+        self.with_driver(|driver| {
+            if *driver.machines.subscriptions.mode() == Mode::None {
+                return Err(Error::IllegalState("nothing to read from: call subscribe() or assign() first".into()));
+            }
+            self.cursor.borrow_mut().clear();
+            let until = match patience {
+                Patience::None => {
+                    // Records are in hand: what is not records waits for the next call.
+                    if !driver.machines.fetcher.has_ready_records() {
+                        driver.pump()?;
+                        return Ok(Refill::Nothing);
+                    }
+                    driver.now()
+                }
+                Patience::Until(until) => until,
+                Patience::Fresh(_) | Patience::Endless => deadline(Duration::MAX),
+            };
+            if !driver.machines.fetcher.has_ready() {
+                let ended = driver.run_until(until, &self.signals, |m| {
+                    if m.fetcher.has_ready() {
+                        return Some(Ok(()));
+                    }
+                    let stuck = m.subscriptions.without_policy().cloned();
+                    m.poll_error().or_else(|| stuck.map(|partition| Error::NoOffsetForPartition { partition })).map(Err)
+                })?;
+                match ended {
+                    Ended::Done(result) => result?,
+                    Ended::TimedOut => return Ok(Refill::Nothing),
+                    Ended::Signalled => return Ok(Refill::Signalled),
+                }
+            }
+            self.take_ready(driver)?;
+            if driver.machines.fetcher.wants_more() {
+                driver.pump()?;
+            }
+            Ok(Refill::Filled)
+        })
+    }
+
+    fn take_ready(&self, driver: &mut Driver) -> Result<()> {
+        let now = driver.now();
+        let machines = &mut driver.machines;
+        let Some(ready) = machines.fetcher.take_ready() else { return Ok(()) };
+        match ready.item {
+            Item::Records(piece) => {
+                if let Some(state) = machines.subscriptions.state(ready.id) {
+                    self.cursor.borrow_mut().open(ready.id, state, piece);
+                }
+                Ok(())
+            }
+            item => machines.fetcher.settle(ready.id, item, &mut machines.subscriptions, now),
+        }
+    }
+
+    /// Turns damaged data into an error for the caller; the partition is fetched again from its position.
+    fn report(&self, damage: cursor::Damage) -> Result<Error> {
+        self.with_driver(|driver| {
+            let now = driver.now();
+            self.cursor.borrow_mut().clear();
+            driver.machines.fetcher.handle_damage(damage.id, &mut driver.machines.subscriptions, now);
+            Ok(damage.error)
+        })
+    }
+}
+
+/// How long to wait for records.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    None,
+    Fresh(Option<Duration>),
+    Until(Instant),
+    Endless,
+}
+
+enum Refill {
+    Filled,
+    Nothing,
+    Signalled,
+}
+
+impl fmt::Debug for KafkaConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaConsumer").field("closed", &self.closed.get()).finish_non_exhaustive()
+    }
+}

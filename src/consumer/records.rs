@@ -1,0 +1,78 @@
+//! What `poll` gives: records by partition.
+
+use std::vec;
+
+use crate::{ConsumerRecord, TopicPartition};
+
+/// Records by partition, in the order of their offsets within each.
+///
+/// Iterating by value gives a partition and its records at a time; partitions without records are not in it.
+/// kafka-python: the `dict` that `poll` returns.
+#[derive(Clone, Debug, Default)]
+pub struct ConsumerRecords {
+    partitions: Vec<(TopicPartition, Vec<ConsumerRecord>)>,
+    /// Which of them took the last record: its neighbour mostly belongs there too.
+    last: usize,
+    count: usize,
+}
+
+impl ConsumerRecords {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there are no records.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many records there are, in all partitions.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// How many partitions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// The records of a partition; none where it has none.
+    #[must_use]
+    pub fn records(&self, partition: &TopicPartition) -> &[ConsumerRecord] {
+        self.partitions.iter().find(|(p, _)| p == partition).map_or(&[], |(_, records)| records)
+    }
+
+    /// The partitions with their records.
+    pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &[ConsumerRecord])> {
+        self.partitions.iter().map(|(partition, records)| (partition, records.as_slice()))
+    }
+
+    /// The records of all partitions, one partition after the other.
+    pub fn into_records(self) -> impl Iterator<Item = ConsumerRecord> {
+        self.partitions.into_iter().flat_map(|(_, records)| records)
+    }
+
+    pub(super) fn push(&mut self, record: ConsumerRecord) {
+        self.count += 1;
+        let belongs = |(p, _): &(TopicPartition, _)| p.partition() == record.partition() && p.topic() == record.topic();
+        if !self.partitions.get(self.last).is_some_and(belongs) {
+            self.last = self.partitions.iter().position(belongs).unwrap_or_else(|| {
+                self.partitions.push((record.topic_partition(), Vec::new()));
+                self.partitions.len() - 1
+            });
+        }
+        self.partitions[self.last].1.push(record);
+    }
+}
+
+impl IntoIterator for ConsumerRecords {
+    type Item = (TopicPartition, Vec<ConsumerRecord>);
+    type IntoIter = vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.partitions.into_iter()
+    }
+}

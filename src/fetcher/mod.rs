@@ -1,0 +1,551 @@
+//! Which partitions to ask of which broker, and what becomes of the answers.
+//!
+//! One Fetch is under way per broker. Its answer is taken as it streams in: a chunk is ready as soon as it is whole,
+//! and the next request leaves when the last byte of the answer was read, while its records are still handed out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    Error, ErrorCode, Result,
+    client::{KafkaClient, NodeKey, Role, metadata::Metadata},
+    consumer::options::FetchOptions,
+    net::{
+        connection::{RequestId, later},
+        fetch_stream::{FetchPiece, RecordsPiece},
+    },
+    protocol::fetch::{
+        FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, ForgottenTopic, PartitionData,
+    },
+    subscriptions::{PartitionId, Subscriptions},
+    types::TopicPartition,
+};
+
+pub mod offsets;
+mod session;
+
+use session::{Ask, NextRequest, Session};
+
+/// With this much ready, no more is read: the rest waits in the kernel.
+const READY_ENOUGH: usize = 1 << 20;
+
+/// With this much ready, nothing more is asked for.
+const READY_FULL: usize = 4 << 20;
+
+/// How long a broker may be silent beyond `fetch_max_wait_ms` before others are asked whether it still leads.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Fetch versions from here on name topics by id only.
+const NAMES_BY_ID: i16 = 13;
+
+/// Something for the caller, in the order in which it is to be handed out.
+#[derive(Debug)]
+pub struct Ready {
+    /// The partition that it belongs to.
+    pub id: PartitionId,
+    /// What it is.
+    pub item: Item,
+}
+
+/// What a partition has to offer.
+#[derive(Debug)]
+pub enum Item {
+    /// Whole batches.
+    Records(RecordsPiece),
+    /// The leader does not have the offset.
+    OutOfRange(i64),
+    /// An error for the caller.
+    Failed(Error),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Fetcher {
+    options: FetchOptions,
+    retry_backoff: Duration,
+    nodes: BTreeMap<i32, NodeFetch>,
+    homes: BTreeMap<PartitionId, i32>,
+    retries: BTreeSet<(Instant, PartitionId)>,
+    ready: VecDeque<Ready>,
+    ready_bytes: usize,
+    cluster_seen: u64,
+}
+
+#[derive(Debug, Default)]
+struct NodeFetch {
+    session: Session,
+    flight: Option<Flight>,
+    retry_at: Option<Instant>,
+}
+
+/// The request that is under way.
+#[derive(Debug)]
+struct Flight {
+    id: RequestId,
+    /// When to suspect the broker, unless it has been heard of.
+    suspect_at: Option<Instant>,
+    failed: bool,
+    topic: Option<Arc<str>>,
+    seen: BTreeSet<PartitionId>,
+    /// The partition that is being read, and the offset that its next records should begin at.
+    reading: Option<(PartitionId, i64)>,
+    progress: bool,
+}
+
+/// What the fetcher works with.
+pub struct Context<'a> {
+    /// What is to be fetched.
+    pub subscriptions: &'a mut Subscriptions,
+    /// Who leads.
+    pub metadata: &'a mut Metadata,
+    /// Whom to send to.
+    pub client: &'a mut KafkaClient,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Fetcher {
+    /// Nothing is fetched yet.
+    #[must_use]
+    pub fn new(options: FetchOptions, retry_backoff: Duration) -> Self {
+        Self {
+            options,
+            retry_backoff,
+            nodes: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            retries: BTreeSet::new(),
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            cluster_seen: 0,
+        }
+    }
+
+    // Commands
+
+    /// What to hand out next.
+    pub fn take_ready(&mut self) -> Option<Ready> {
+        let ready = self.ready.pop_front()?;
+        self.ready_bytes -= size(&ready);
+        Some(ready)
+    }
+
+    /// Drops what was buffered of a partition.
+    pub fn discard(&mut self, id: PartitionId) {
+        self.ready.retain(|ready| ready.id != id);
+        self.ready_bytes = self.ready.iter().map(size).sum();
+    }
+
+    /// Drops what was buffered of partitions that are no longer assigned.
+    pub fn discard_unassigned(&mut self, subscriptions: &Subscriptions) {
+        self.ready.retain(|ready| subscriptions.state(ready.id).is_some());
+        self.ready_bytes = self.ready.iter().map(size).sum();
+    }
+
+    // What came in
+
+    /// A part of an answer has come.
+    pub fn handle_piece(&mut self, node: NodeKey, id: RequestId, piece: FetchPiece, cx: &mut Context<'_>) {
+        let Some(flight) = self.nodes.get_mut(&node.id).and_then(|n| n.flight.as_mut()) else { return };
+        if flight.id != id {
+            return;
+        }
+        flight.suspect_at = None;
+        match piece {
+            FetchPiece::Start(top) => {
+                cx.client.throttle(node, top.throttle_time_ms, cx.now);
+                self.handle_start(node.id, &top, cx);
+            }
+            FetchPiece::Topic(topic) => flight.topic = topic_name(&topic, cx),
+            FetchPiece::Partition(partition) => self.handle_partition(node.id, &partition, cx),
+            FetchPiece::Records(piece) => self.handle_records(node.id, piece, cx),
+            FetchPiece::PartitionEnd { partition, truncated } => self.handle_partition_end(node.id, &partition, truncated, cx),
+            FetchPiece::End(top) => {
+                let Some(node) = self.nodes.get_mut(&node.id) else { return };
+                if let Some(Flight { failed: false, .. }) = node.flight.take() {
+                    node.session.answered(top.session_id);
+                }
+            }
+        }
+    }
+
+    /// A request failed; says whether it was ours.
+    pub fn handle_failure(&mut self, node: NodeKey, id: RequestId, cx: &mut Context<'_>) -> bool {
+        let Some(state) = self.nodes.get_mut(&node.id) else { return false };
+        if state.flight.as_ref().is_none_or(|f| f.id != id) {
+            return false;
+        }
+        state.flight = None;
+        state.session.reset(true);
+        cx.metadata.request_update();
+        true
+    }
+
+    /// A connection failed, or could not be made.
+    pub fn handle_node_failed(&mut self, node: NodeKey, cx: &mut Context<'_>) {
+        if self.nodes.get(&node.id).is_some_and(|n| !n.session.is_empty()) {
+            cx.metadata.request_update();
+        }
+    }
+
+    // What must go out
+
+    /// Sends what is to be asked.
+    pub fn poll(&mut self, cx: &mut Context<'_>) {
+        self.place_partitions(cx);
+        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
+            self.watch_silence(id, cx);
+            self.poll_node(id, cx);
+        }
+        self.nodes.retain(|id, node| {
+            node.flight.is_some() || !node.session.is_empty() || cx.client.knows(NodeKey { id: *id, role: Role::Fetch })
+        });
+        cx.client.set_gated(self.ready_bytes >= READY_ENOUGH, cx.now);
+    }
+
+    /// When to call [`poll`](Self::poll) although nothing came in.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let retry = self.retries.first().map(|(at, _)| *at);
+        let nodes = self.nodes.values().flat_map(|n| match &n.flight {
+            Some(flight) => [flight.suspect_at, None],
+            None => [n.retry_at.filter(|_| !n.session.is_empty()), None],
+        });
+        nodes.flatten().chain(retry).min()
+    }
+
+    // What is known
+
+    /// Whether there is something to hand out.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether so little is ready that reading on is worth while.
+    #[must_use]
+    pub fn wants_more(&self) -> bool {
+        self.ready_bytes < READY_ENOUGH / 2
+    }
+
+    // Placing partitions with their leaders
+
+    fn place_partitions(&mut self, cx: &mut Context<'_>) {
+        let mut touched = cx.subscriptions.take_touched();
+        let changes = cx.metadata.cluster().changes();
+        if changes != self.cluster_seen {
+            self.cluster_seen = changes;
+            touched.extend(cx.subscriptions.partition_ids());
+        }
+        while let Some((at, id)) = self.retries.first().copied().filter(|(at, _)| *at <= cx.now) {
+            self.retries.remove(&(at, id));
+            touched.insert(id);
+        }
+        for id in touched {
+            let ask = self.ask_for(id, cx);
+            let home = ask.as_ref().map(|(node, _)| *node);
+            if let Some(old) = self.homes.get(&id).copied().filter(|old| Some(*old) != home) {
+                self.homes.remove(&id);
+                if let Some(node) = self.nodes.get_mut(&old) {
+                    node.session.drop_member(id);
+                }
+            }
+            if let Some((node, ask)) = ask {
+                self.homes.insert(id, node);
+                self.nodes.entry(node).or_default().session.want(id, ask);
+            }
+        }
+    }
+
+    /// What to ask about a partition now, and whom.
+    fn ask_for(&mut self, id: PartitionId, cx: &mut Context<'_>) -> Option<(i32, Ask)> {
+        let state = cx.subscriptions.state(id)?;
+        let offset = state.fetch_offset?;
+        if let Some(at) = state.retry_at.filter(|at| *at > cx.now) {
+            self.retries.insert((at, id));
+            return None;
+        }
+        let cluster = cx.metadata.cluster();
+        let Some(leader) = cluster.leader(&state.partition) else {
+            cx.metadata.request_update();
+            return None;
+        };
+        let known = cluster.partition(&state.partition)?;
+        let ask = Ask {
+            topic_id: cluster.topic(state.partition.topic()).and_then(|t| t.id),
+            partition: state.partition.clone(),
+            offset,
+            leader_epoch: known.epoch.unwrap_or(-1),
+        };
+        Some((leader, ask))
+    }
+
+    fn watch_silence(&mut self, id: i32, cx: &mut Context<'_>) {
+        let Some(flight) = self.nodes.get_mut(&id).and_then(|n| n.flight.as_mut()) else { return };
+        if flight.suspect_at.is_some_and(|at| cx.now >= at) {
+            log::debug!(target: "kafka_blocking::fetch", "node {id} is silent: asking others whether it still leads");
+            flight.suspect_at = Some(later(cx.now, SILENCE));
+            cx.metadata.avoid(id, cx.now);
+        }
+    }
+
+    fn poll_node(&mut self, id: i32, cx: &mut Context<'_>) {
+        let key = NodeKey { id, role: Role::Fetch };
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        if node.flight.is_some() || node.session.is_empty() || self.ready_bytes >= READY_FULL {
+            return;
+        }
+        if node.retry_at.is_some_and(|at| cx.now < at) {
+            return;
+        }
+        if !cx.client.can_send(key, cx.now) {
+            cx.client.ensure(key, cx.now);
+            return;
+        }
+        let cap = if node.session.all_have_ids() { None } else { Some(NAMES_BY_ID - 1) };
+        let Some(version) = cx.client.version::<FetchRequest>(key, cap) else {
+            let error = cx.client.unsupported::<FetchRequest>(key);
+            node.retry_at = Some(later(cx.now, self.retry_backoff.max(SILENCE)));
+            self.fail_members(id, &error, cx);
+            return;
+        };
+        let next = node.session.next_request(self.options.sessions && version >= 7);
+        let request = fetch_request(&self.options, version, next);
+        match cx.client.send(key, version, &request, cx.now) {
+            Ok(request) => {
+                let suspect_at = later(cx.now, self.options.max_wait.saturating_add(SILENCE));
+                node.flight = Some(Flight::new(request, suspect_at));
+            }
+            Err(error) => {
+                node.session.reset(true);
+                node.retry_at = Some(later(cx.now, self.retry_backoff));
+                self.fail_members(id, &error, cx);
+            }
+        }
+    }
+
+    /// Tells the caller that none of a broker's partitions can be fetched.
+    fn fail_members(&mut self, node: i32, error: &Error, cx: &mut Context<'_>) {
+        let members: Vec<PartitionId> = self.homes.iter().filter(|(_, home)| **home == node).map(|(id, _)| *id).collect();
+        for id in members {
+            self.push(id, Item::Failed(error.clone()), cx);
+        }
+    }
+
+    // Taking an answer
+
+    fn handle_start(&mut self, node: i32, top: &FetchResponse, cx: &mut Context<'_>) {
+        let code = ErrorCode(top.error_code);
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        if code == ErrorCode::NONE {
+            state.retry_at = None;
+            return;
+        }
+        log::debug!(target: "kafka_blocking::fetch", "node {node}: {code}");
+        if let Some(flight) = &mut state.flight {
+            flight.failed = true;
+        }
+        state.session.reset(true);
+        let session_lost = matches!(
+            code,
+            ErrorCode::FETCH_SESSION_ID_NOT_FOUND | ErrorCode::INVALID_FETCH_SESSION_EPOCH | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
+        );
+        if !session_lost || state.retry_at.is_some() {
+            cx.metadata.request_update();
+        }
+        // A lost session costs nothing the first time; whatever comes again and again waits.
+        let delay = if session_lost && state.retry_at.is_none() { Duration::ZERO } else { self.retry_backoff };
+        state.retry_at = Some(later(cx.now, delay));
+    }
+
+    fn handle_partition(&mut self, node: i32, answer: &PartitionData, cx: &mut Context<'_>) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(flight) = &mut state.flight else { return };
+        flight.reading = None;
+        flight.progress = false;
+        let Some(topic) = &flight.topic else { return };
+        let Ok(id) = cx.subscriptions.id(&TopicPartition::new(topic.clone(), answer.partition_index)) else { return };
+        if !flight.seen.insert(id) {
+            return; // twice in one answer
+        }
+        // What was asked for is still what is wanted: no seek, no other leader since.
+        let wanted = cx.subscriptions.state(id).and_then(|s| s.fetch_offset);
+        let Some(offset) = wanted.filter(|_| state.session.told_offset(id) == wanted) else { return };
+        match ErrorCode(answer.error_code) {
+            ErrorCode::NONE => flight.reading = Some((id, offset)),
+            code => self.handle_partition_error(id, offset, code, cx),
+        }
+    }
+
+    fn handle_partition_error(&mut self, id: PartitionId, offset: i64, code: ErrorCode, cx: &mut Context<'_>) {
+        let Some(state) = cx.subscriptions.state(id) else { return };
+        let partition = state.partition.clone();
+        log::debug!(target: "kafka_blocking::fetch", "{partition} at {offset}: {code}");
+        match code {
+            ErrorCode::OFFSET_OUT_OF_RANGE => self.push(id, Item::OutOfRange(offset), cx),
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
+                let error = Error::TopicAuthorizationFailed { topics: vec![partition.topic().to_owned()] };
+                self.push(id, Item::Failed(error), cx);
+            }
+            code if code.retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => {
+                cx.metadata.request_update();
+                cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+            }
+            code => {
+                let detail = format!("{partition} at offset {offset}").into();
+                self.push(id, Item::Failed(Error::Broker { api: "Fetch", code, detail }), cx);
+            }
+        }
+    }
+
+    fn handle_records(&mut self, node: i32, piece: RecordsPiece, cx: &mut Context<'_>) {
+        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else { return };
+        let Some((id, offset)) = flight.reading else { return };
+        if cx.subscriptions.state(id).and_then(|s| s.fetch_offset) != Some(offset) {
+            flight.reading = None; // a seek in mid-response
+            return;
+        }
+        match piece.next_offset {
+            Some(next) if next <= offset => {
+                // All of it lies before what was asked for: a broker that keeps doing so must not make us spin.
+                cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+            }
+            Some(next) => {
+                flight.reading = Some((id, next));
+                flight.progress = true;
+                cx.subscriptions.advance_fetch(id, next);
+                self.push_records(id, piece);
+            }
+            None => {
+                flight.reading = None;
+                flight.progress = true;
+                cx.subscriptions.suspend(id);
+                self.push_records(id, piece);
+            }
+        }
+    }
+
+    fn handle_partition_end(&mut self, node: i32, answer: &PartitionData, truncated: bool, cx: &mut Context<'_>) {
+        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else { return };
+        let reading = flight.reading.take();
+        if let Some(topic) = &flight.topic {
+            let partition = TopicPartition::new(topic.clone(), answer.partition_index);
+            let leader = &answer.current_leader;
+            if leader.leader_id >= 0 && !cx.metadata.cluster_mut().update_leader(&partition, leader.leader_id, leader.leader_epoch) {
+                cx.metadata.request_update();
+            }
+        }
+        if let (Some((id, offset)), true, false) = (reading, truncated, flight.progress) {
+            let Some(state) = cx.subscriptions.state(id) else { return };
+            let limit = u64::from(self.options.partition_max_bytes.unsigned_abs());
+            let partition = state.partition.clone();
+            let error = Error::RecordTooLarge { partition, offset, limit, option: "max_partition_fetch_bytes" };
+            self.push(id, Item::Failed(error), cx);
+        }
+    }
+
+    fn push_records(&mut self, id: PartitionId, piece: RecordsPiece) {
+        let ready = Ready { id, item: Item::Records(piece) };
+        self.ready_bytes += size(&ready);
+        self.ready.push_back(ready);
+    }
+
+    /// Queues something that has to be dealt with before the partition is fetched again.
+    fn push(&mut self, id: PartitionId, item: Item, cx: &mut Context<'_>) {
+        cx.subscriptions.suspend(id);
+        self.ready.push_back(Ready { id, item });
+    }
+}
+
+impl Flight {
+    fn new(id: RequestId, suspect_at: Instant) -> Self {
+        Self {
+            id,
+            suspect_at: Some(suspect_at),
+            failed: false,
+            topic: None,
+            seen: BTreeSet::new(),
+            reading: None,
+            progress: false,
+        }
+    }
+}
+
+fn size(ready: &Ready) -> usize {
+    match &ready.item {
+        Item::Records(piece) => piece.len,
+        _ => 0,
+    }
+}
+
+fn topic_name(topic: &FetchableTopicResponse, cx: &Context<'_>) -> Option<Arc<str>> {
+    let cluster = cx.metadata.cluster();
+    if topic.topic.is_empty() { cluster.topic_name(topic.topic_id).cloned() } else { Some(topic.topic.as_str().into()) }
+}
+
+fn fetch_request(options: &FetchOptions, version: i16, next: NextRequest) -> FetchRequest {
+    let mut request = FetchRequest {
+        max_wait_ms: i32::try_from(options.max_wait.as_millis()).unwrap_or(i32::MAX),
+        min_bytes: options.min_bytes,
+        max_bytes: options.max_bytes,
+        session_id: next.session_id,
+        session_epoch: next.session_epoch,
+        ..FetchRequest::default()
+    };
+    let by_id = version >= NAMES_BY_ID;
+    for ask in next.asks {
+        let partition = FetchPartition {
+            partition: ask.partition.partition(),
+            current_leader_epoch: ask.leader_epoch,
+            fetch_offset: ask.offset,
+            partition_max_bytes: options.partition_max_bytes,
+            ..FetchPartition::default()
+        };
+        let (topic, topic_id) = name_or_id(&ask.partition, ask.topic_id, by_id);
+        match request.topics.last_mut().filter(|t| t.topic == topic && t.topic_id == topic_id) {
+            Some(last) => last.partitions.push(partition),
+            None => request.topics.push(FetchTopic { topic, topic_id, partitions: vec![partition], ..FetchTopic::default() }),
+        }
+    }
+    for (partition, id) in next.forgotten {
+        let (topic, topic_id) = name_or_id(&partition, id, by_id);
+        let partitions = vec![partition.partition()];
+        request.forgotten_topics_data.push(ForgottenTopic { topic, topic_id, partitions, ..ForgottenTopic::default() });
+    }
+    request
+}
+
+/// A topic as a version of Fetch names it.
+fn name_or_id(partition: &TopicPartition, id: Option<crate::wire::Uuid>, by_id: bool) -> (String, crate::wire::Uuid) {
+    match id {
+        Some(id) if by_id => (String::new(), id),
+        _ => (partition.topic().to_owned(), crate::wire::Uuid::default()),
+    }
+}
+
+/// What came of taking something that was ready: for the consumer's own half.
+impl Fetcher {
+    /// Deals with an item that is no records: the partition goes on from its position, or is reset.
+    ///
+    /// # Errors
+    /// What the caller has to know.
+    pub fn settle(&mut self, id: PartitionId, item: Item, subscriptions: &mut Subscriptions, now: Instant) -> Result<()> {
+        let result = match item {
+            Item::Records(_) => Ok(()),
+            Item::Failed(error) => Err(error),
+            Item::OutOfRange(offset) => subscriptions.out_of_range(id, offset),
+        };
+        if result.is_err() {
+            subscriptions.refetch(id, Some(later(now, self.retry_backoff)));
+        }
+        result
+    }
+
+    /// What was handed out last turned out damaged: fetches it again, after a while.
+    pub fn handle_damage(&mut self, id: PartitionId, subscriptions: &mut Subscriptions, now: Instant) {
+        self.discard(id);
+        subscriptions.refetch(id, Some(later(now, self.retry_backoff)));
+    }
+}

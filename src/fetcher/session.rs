@@ -1,0 +1,215 @@
+//! What one broker has been told to fetch: incremental fetch sessions (KIP-227).
+//!
+//! In a session the broker remembers the partitions, so a request names only what has changed. Without one (an old
+//! broker, a full cache, `enable_incremental_fetch_sessions = false`) every request names them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    subscriptions::PartitionId,
+    types::TopicPartition,
+    wire::Uuid,
+};
+
+/// What is asked about one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) partition: TopicPartition,
+    pub(super) topic_id: Option<Uuid>,
+    pub(super) offset: i64,
+    pub(super) leader_epoch: i32,
+}
+
+/// The partitions that one broker is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    id: i32,
+    epoch: i32,
+    /// What the broker holds of each member, or is to be told next.
+    members: BTreeMap<PartitionId, Member>,
+    dirty: BTreeSet<PartitionId>,
+    forgotten: BTreeMap<TopicPartition, Option<Uuid>>,
+    rotation: usize,
+}
+
+#[derive(Debug)]
+struct Member {
+    wanted: Ask,
+    told: Option<Ask>,
+}
+
+/// What the next request says.
+#[derive(Debug)]
+pub(super) struct NextRequest {
+    pub(super) session_id: i32,
+    pub(super) session_epoch: i32,
+    pub(super) asks: Vec<Ask>,
+    pub(super) forgotten: Vec<(TopicPartition, Option<Uuid>)>,
+}
+
+impl Session {
+    /// Asks for a partition from now on, or for other data of it.
+    pub(super) fn want(&mut self, id: PartitionId, wanted: Ask) {
+        let told = self.members.remove(&id).and_then(|m| m.told);
+        if told.as_ref() == Some(&wanted) { self.dirty.remove(&id) } else { self.dirty.insert(id) };
+        self.members.insert(id, Member { wanted, told });
+    }
+
+    /// Asks no longer for a partition.
+    pub(super) fn drop_member(&mut self, id: PartitionId) {
+        self.dirty.remove(&id);
+        if let Some(told) = self.members.remove(&id).and_then(|m| m.told) {
+            self.forgotten.insert(told.partition, told.topic_id);
+        }
+    }
+
+    /// The offset that the broker was asked for last.
+    pub(super) fn told_offset(&self, id: PartitionId) -> Option<i64> {
+        self.members.get(&id)?.told.as_ref().map(|ask| ask.offset)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether every partition's topic has an id, without which newer versions cannot name it.
+    pub(super) fn all_have_ids(&self) -> bool {
+        self.members.values().all(|m| m.wanted.topic_id.is_some()) && self.forgotten.values().all(Option::is_some)
+    }
+
+    /// What to say next, taken as said. `sessions`: whether the broker has them and we want them.
+    pub(super) fn next_request(&mut self, sessions: bool) -> NextRequest {
+        let incremental = sessions && self.id != 0 && self.epoch > 0;
+        if !incremental {
+            self.dirty = self.members.keys().copied().collect();
+            self.forgotten.clear();
+        }
+        let mut asks = Vec::with_capacity(self.dirty.len());
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(member) = self.members.get_mut(&id) {
+                member.told = Some(member.wanted.clone());
+                asks.push(member.wanted.clone());
+            }
+        }
+        // A partition assigned anew is told anew, which replaces what the broker had.
+        for ask in &asks {
+            self.forgotten.remove(&ask.partition);
+        }
+        if !incremental && !asks.is_empty() {
+            // The broker fills the answer in this order up to its limit: each partition is first in its turn.
+            self.rotation = (self.rotation + 1) % asks.len();
+            asks.rotate_left(self.rotation);
+        }
+        let (session_id, session_epoch) = match (sessions, incremental) {
+            (false, _) => (0, -1),
+            (true, false) => (self.id, 0),
+            (true, true) => (self.id, self.epoch),
+        };
+        NextRequest { session_id, session_epoch, asks, forgotten: std::mem::take(&mut self.forgotten).into_iter().collect() }
+    }
+
+    /// The broker answered without a top-level error, in the session that it names.
+    pub(super) fn answered(&mut self, session_id: i32) {
+        self.epoch = match (session_id, self.epoch) {
+            (0, _) => 0,
+            (_, i32::MAX) => 1,
+            (_, epoch) => epoch + 1,
+        };
+        self.id = session_id;
+    }
+
+    /// The broker no longer knows the session, or did not get our last request: the next one is full.
+    pub(super) fn reset(&mut self, forget_id: bool) {
+        self.epoch = 0;
+        if forget_id {
+            self.id = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(n: i32, offset: i64) -> Ask {
+        Ask { partition: ("t", n).into(), topic_id: None, offset, leader_epoch: -1 }
+    }
+
+    fn offsets(request: &NextRequest) -> Vec<(i32, i64)> {
+        let mut all: Vec<_> = request.asks.iter().map(|a| (a.partition.partition(), a.offset)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn established() -> Session {
+        let mut session = Session::default();
+        session.want(1, ask(1, 10));
+        session.want(2, ask(2, 20));
+        let first = session.next_request(true);
+        assert_eq!((first.session_id, first.session_epoch), (0, 0));
+        assert_eq!(offsets(&first), [(1, 10), (2, 20)]);
+        session.answered(77);
+        session
+    }
+
+    #[test]
+    fn a_session_names_only_what_has_changed() {
+        let mut session = established();
+        session.want(2, ask(2, 25));
+        let next = session.next_request(true);
+        assert_eq!((next.session_id, next.session_epoch), (77, 1));
+        assert_eq!(offsets(&next), [(2, 25)]);
+        session.answered(77);
+        let idle = session.next_request(true);
+        assert_eq!((idle.session_epoch, idle.asks.len(), idle.forgotten.len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn a_partition_that_is_dropped_is_forgotten_once() {
+        let mut session = established();
+        session.drop_member(1);
+        assert_eq!(session.next_request(true).forgotten.len(), 1);
+        session.answered(77);
+        assert_eq!(session.next_request(true).forgotten.len(), 0);
+    }
+
+    #[test]
+    fn a_partition_dropped_and_assigned_anew_is_told_and_not_forgotten() {
+        let mut session = established();
+        session.drop_member(1);
+        session.want(9, ask(1, 0));
+        let next = session.next_request(true);
+        assert_eq!((offsets(&next), next.forgotten.len()), (vec![(1, 0)], 0));
+    }
+
+    #[test]
+    fn fault_70_a_lost_session_is_followed_by_a_full_request() {
+        let mut session = established();
+        session.reset(true);
+        let next = session.next_request(true);
+        assert_eq!((next.session_id, next.session_epoch), (0, 0));
+        assert_eq!(offsets(&next), [(1, 10), (2, 20)]);
+    }
+
+    #[test]
+    fn a_broker_that_gives_no_session_is_told_everything_each_time() {
+        let mut session = established();
+        session.answered(0);
+        assert_eq!(session.next_request(true).asks.len(), 2);
+    }
+
+    #[test]
+    fn without_sessions_each_partition_is_first_in_its_turn() {
+        let mut session = established();
+        let first: BTreeSet<i32> = (0..2).map(|_| session.next_request(false).asks[0].partition.partition()).collect();
+        assert_eq!(first.len(), 2);
+    }
+
+    #[test]
+    fn the_epoch_of_a_long_session_wraps_to_one() {
+        let mut session = established();
+        session.epoch = i32::MAX;
+        session.answered(77);
+        assert_eq!(session.next_request(true).session_epoch, 1);
+    }
+}

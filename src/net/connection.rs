@@ -1,0 +1,486 @@
+//! One connection to one broker, as a machine: it is given bytes and the time, and says what to send and when to call again.
+//!
+//! ```text
+//!  Connecting ──connected──▶ Versions ──the broker's ranges──▶ Ready
+//!      └───────── one set-up deadline over all of it ─────────┘
+//! ```
+//!
+//! Any failure is final: the owner drops the machine and asks [`Connection::abandon`] which requests went down with it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    net::{
+        fetch_stream::{FetchPiece, FetchStream},
+        staging::Staging,
+    },
+    protocol::{
+        self, Request,
+        api_versions::{ApiVersionsRequest, ApiVersionsResponse},
+        fetch::FetchRequest,
+        versions::ApiRanges,
+    },
+    records::chunk::ChunkPool,
+    wire::Reader,
+};
+
+/// Names a request for as long as it is under way.
+pub type RequestId = u64;
+
+/// What a connection is told when it is made.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// For the whole way from the first packet to [`Event::Ready`].
+    pub setup_timeout: Duration,
+    /// Close after this long without traffic.
+    pub max_idle: Duration,
+    /// The largest answer, in bytes.
+    pub receive_max: usize,
+    /// How many requests may be unanswered at a time.
+    pub max_in_flight: usize,
+    /// The size of the read buffer.
+    pub staging: usize,
+}
+
+/// What a connection has to tell.
+#[derive(Debug)]
+pub enum Event {
+    /// Requests can be sent now.
+    Ready,
+    /// A request was answered; the header has been taken off.
+    Response {
+        /// The request.
+        id: RequestId,
+        /// The version in which it was asked, and is answered.
+        version: i16,
+        /// The answer.
+        body: Vec<u8>,
+    },
+    /// A part of the answer to a Fetch request.
+    Fetch {
+        /// The request.
+        id: RequestId,
+        /// The part.
+        piece: FetchPiece,
+    },
+}
+
+/// Why a connection is at its end.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the connection was busy with.
+    pub step: &'static str,
+    /// What went wrong.
+    pub source: io::Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Connecting,
+    Versions { asked: i16 },
+    Ready,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    id: RequestId,
+    key: i16,
+    version: i16,
+    correlation: i32,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+/// What is being read.
+#[derive(Debug)]
+enum Incoming {
+    /// The length of the next frame and its correlation id.
+    Head,
+    /// A frame that is read whole; `length` is the body's.
+    Whole { body: Vec<u8>, filled: usize, length: usize },
+    Fetch(Box<FetchStream>),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Connection {
+    limits: ConnectionLimits,
+    client_id: String,
+    state: State,
+    ranges: ApiRanges,
+    out: Vec<u8>,
+    sent: usize,
+    in_flight: VecDeque<InFlight>,
+    correlation: i32,
+    staging: Staging,
+    incoming: Incoming,
+    events: VecDeque<Event>,
+    setup_deadline: Instant,
+    /// When bytes last went either way.
+    active: Instant,
+    /// Whether we do not want to read just now; time that passes then is not the peer's.
+    gated: bool,
+    pool: ChunkPool,
+}
+
+impl Connection {
+    /// A connection whose socket has just begun to connect.
+    #[must_use]
+    pub fn new(limits: ConnectionLimits, client_id: String, pool: ChunkPool, now: Instant) -> Self {
+        Self {
+            setup_deadline: later(now, limits.setup_timeout),
+            staging: Staging::new(limits.staging),
+            limits,
+            client_id,
+            state: State::Connecting,
+            ranges: ApiRanges::default(),
+            out: Vec::new(),
+            sent: 0,
+            in_flight: VecDeque::new(),
+            correlation: 0,
+            incoming: Incoming::Head,
+            events: VecDeque::new(),
+            active: now,
+            gated: false,
+            pool,
+        }
+    }
+
+    // Commands
+
+    /// Sends a request in a version that [`version`](Self::version) gave. Its deadline begins now.
+    ///
+    /// # Errors
+    /// Where the request cannot be expressed in that version.
+    pub fn send<R: Request>(
+        &mut self,
+        id: RequestId,
+        version: i16,
+        request: &R,
+        timeout: Duration,
+        now: Instant,
+    ) -> Result<(), crate::wire::EncodeError> {
+        let correlation = self.correlation;
+        protocol::encode_request(&mut self.out, version, correlation, Some(&self.client_id), request)?;
+        self.correlation = self.correlation.wrapping_add(1);
+        let deadline = later(now, timeout);
+        self.in_flight.push_back(InFlight { id, key: R::KEY, version, correlation, deadline, timeout });
+        self.active = now;
+        Ok(())
+    }
+
+    /// Whether to go on reading records: with `true` the bytes wait in the kernel.
+    pub fn set_gated(&mut self, gated: bool, now: Instant) {
+        if self.gated && !gated {
+            self.active = now;
+            self.extend_stall(now);
+        }
+        self.gated = gated;
+    }
+
+    // What came in
+
+    /// The socket is connected.
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.ask_versions(*ApiVersionsRequest::VERSIONS.end(), now);
+    }
+
+    /// Where the next bytes from the socket go, or `None` when none are wanted.
+    pub fn read_space(&mut self) -> Option<&mut [u8]> {
+        if self.gated && matches!(self.incoming, Incoming::Fetch(_)) {
+            return None;
+        }
+        match &mut self.incoming {
+            Incoming::Fetch(stream) if self.staging.data().is_empty() && stream.space().is_some() => stream.space(),
+            Incoming::Whole { body, filled, length } if self.staging.data().is_empty() => {
+                if body.len() == *filled {
+                    // Grows with what arrives, not with what is claimed.
+                    body.resize((*length).min((*filled * 2).max(4096)), 0);
+                }
+                Some(&mut body[*filled..])
+            }
+            _ => Some(self.staging.space()),
+        }
+    }
+
+    /// `n` bytes were read into [`read_space`](Self::read_space).
+    ///
+    /// # Errors
+    /// Where they are no answer to what was asked; the connection is then at its end.
+    pub fn handle_read(&mut self, n: usize, now: Instant) -> Result<(), Failure> {
+        self.active = now;
+        let direct = self.staging.data().is_empty();
+        match &mut self.incoming {
+            Incoming::Fetch(stream) if direct && stream.space().is_some() => stream.advance(n),
+            Incoming::Whole { filled, .. } if direct => *filled += n,
+            _ => self.staging.advance(n),
+        }
+        self.extend_stall(now);
+        self.decode(now)
+    }
+
+    /// The time is `now`.
+    ///
+    /// # Errors
+    /// Where a deadline has passed; the connection is then at its end.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
+        if self.state != State::Ready && now >= self.setup_deadline {
+            let waited = self.limits.setup_timeout;
+            return Err(self.failure(io::ErrorKind::TimedOut, format!("nothing came within {waited:?}")));
+        }
+        if let Some(first) = self.expired(now) {
+            let text = format!("{} was not answered within {:?}", protocol::api_name(first.key), first.timeout);
+            return Err(self.failure(io::ErrorKind::TimedOut, text));
+        }
+        if self.is_idle(now) {
+            return Err(self.failure(io::ErrorKind::Other, "idle".to_owned()));
+        }
+        Ok(())
+    }
+
+    // What must go out
+
+    /// The bytes that are to be written.
+    #[must_use]
+    pub fn poll_transmit(&self) -> &[u8] {
+        &self.out[self.sent..]
+    }
+
+    /// `n` bytes of [`poll_transmit`](Self::poll_transmit) were written.
+    pub fn handle_sent(&mut self, n: usize, now: Instant) {
+        self.active = now;
+        self.sent += n;
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// What has happened, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Instant {
+        if self.state != State::Ready {
+            return self.setup_deadline;
+        }
+        if self.is_gated() {
+            return later(self.active, Duration::MAX);
+        }
+        let idle = later(self.active, self.limits.max_idle);
+        self.in_flight.iter().map(|f| f.deadline).min().unwrap_or(idle)
+    }
+
+    /// The requests that went down with the connection.
+    pub fn abandon(self) -> impl Iterator<Item = RequestId> {
+        self.in_flight.into_iter().filter(|f| f.key != ApiVersionsRequest::KEY).map(|f| f.id)
+    }
+
+    // What is known
+
+    /// Whether requests can be sent.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// Whether one more request may be sent now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.is_ready() && self.in_flight.len() < self.limits.max_in_flight
+    }
+
+    /// How many requests are unanswered.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Whether the socket has bytes for us that we do not want yet.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.gated && matches!(self.incoming, Incoming::Fetch(_))
+    }
+
+    /// What the broker speaks.
+    #[must_use]
+    pub fn ranges(&self) -> &ApiRanges {
+        &self.ranges
+    }
+
+    /// What the connection is busy with, for error texts.
+    #[must_use]
+    pub fn step(&self) -> &'static str {
+        match self.state {
+            State::Connecting => "connecting",
+            State::Versions { .. } => "waiting for the answer to ApiVersions",
+            State::Ready => "connected",
+        }
+    }
+
+    /// A failure in the present step.
+    #[must_use]
+    pub fn failure(&self, kind: io::ErrorKind, text: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+        Failure { step: self.step(), source: io::Error::new(kind, text) }
+    }
+
+    // Helpers
+
+    fn ask_versions(&mut self, version: i16, now: Instant) {
+        self.state = State::Versions { asked: version };
+        let request = ApiVersionsRequest {
+            client_software_name: if version >= 3 { env!("CARGO_PKG_NAME").to_owned() } else { String::new() },
+            client_software_version: if version >= 3 { env!("CARGO_PKG_VERSION").to_owned() } else { String::new() },
+            ..ApiVersionsRequest::default()
+        };
+        // The set-up deadline covers it; a deadline of its own would only be later.
+        self.send(0, version, &request, self.limits.setup_timeout, now).expect("every field is in this version");
+    }
+
+    fn decode(&mut self, now: Instant) -> Result<(), Failure> {
+        loop {
+            match &mut self.incoming {
+                Incoming::Head => {
+                    if !self.decode_head()? {
+                        return Ok(());
+                    }
+                }
+                Incoming::Whole { body, filled, length } => {
+                    if *filled < *length && !self.staging.data().is_empty() {
+                        let wanted = (*length - *filled).min(self.staging.data().len());
+                        body.resize((*filled + wanted).max(body.len()), 0);
+                        *filled += self.staging.move_to(&mut body[*filled..*filled + wanted]);
+                    }
+                    if *filled < *length {
+                        return Ok(());
+                    }
+                    body.truncate(*length);
+                    let body = std::mem::take(body);
+                    self.incoming = Incoming::Head;
+                    self.handle_frame(body, now)?;
+                }
+                Incoming::Fetch(stream) => {
+                    let piece = stream.decode(&mut self.staging, &self.pool);
+                    let done = stream.is_done();
+                    let piece = piece.map_err(|e| self.failure(io::ErrorKind::InvalidData, format!("malformed Fetch response: {e}")))?;
+                    let Some(piece) = piece else { return Ok(()) };
+                    let id = self.in_flight.front().expect("the request that is answered").id;
+                    self.events.push_back(Event::Fetch { id, piece });
+                    if done {
+                        self.in_flight.pop_front();
+                        self.incoming = Incoming::Head;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the length and the correlation id of a frame, if they are there.
+    fn decode_head(&mut self) -> Result<bool, Failure> {
+        let data = self.staging.data();
+        let Some(length) = data.first_chunk::<4>() else { return Ok(false) };
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok().filter(|n| *n >= 4);
+        let Some(length) = length.filter(|n| *n <= self.limits.receive_max) else {
+            return Err(self.failure(io::ErrorKind::InvalidData, self.odd_frame(data)));
+        };
+        let Some(head) = data.first_chunk::<8>() else { return Ok(false) };
+        let correlation = i32::from_be_bytes(head[4..].try_into().expect("four bytes"));
+        let Some(request) = self.in_flight.front() else {
+            return Err(self.failure(io::ErrorKind::InvalidData, "an answer to nothing that was asked"));
+        };
+        if request.correlation != correlation {
+            let text = format!("correlation id {correlation} in the answer to {}", request.correlation);
+            return Err(self.failure(io::ErrorKind::InvalidData, text));
+        }
+        self.incoming = if request.key == FetchRequest::KEY {
+            Incoming::Fetch(Box::new(FetchStream::new(request.version, length - 4)))
+        } else {
+            Incoming::Whole { body: Vec::new(), filled: 0, length: length - 4 }
+        };
+        self.staging.consume(8);
+        Ok(true)
+    }
+
+    /// What to say of a frame's length that cannot be one.
+    fn odd_frame(&self, data: &[u8]) -> String {
+        let claimed = i32::from_be_bytes(data[..4].try_into().expect("four bytes"));
+        let hint = match data {
+            [b'H', b'T', b'T', b'P', ..] => ": this is the answer of an HTTP server",
+            [0x15 | 0x16, 0x03, ..] => ": this looks like TLS",
+            _ => "",
+        };
+        let limit = self.limits.receive_max;
+        format!("a frame of {claimed} bytes, where up to {limit} are allowed (receive_message_max_bytes){hint}")
+    }
+
+    fn handle_frame(&mut self, frame: Vec<u8>, now: Instant) -> Result<(), Failure> {
+        let InFlight { id, key, version, .. } = self.in_flight.pop_front().expect("matched when its head was read");
+        if let State::Versions { asked } = self.state {
+            return self.handle_versions(&frame, asked, now);
+        }
+        let mut reader = Reader::new(&frame, version, true);
+        if protocol::has_flexible_response_header(key, version) && reader.skip_tags().is_err() {
+            return Err(self.failure(io::ErrorKind::InvalidData, "malformed response header"));
+        }
+        let header = reader.consumed();
+        let mut body = frame;
+        body.drain(..header);
+        self.events.push_back(Event::Response { id, version, body });
+        Ok(())
+    }
+
+    /// A broker that does not know our version answers in the form of v0, with an error and the range that it has.
+    fn handle_versions(&mut self, body: &[u8], asked: i16, now: Instant) -> Result<(), Failure> {
+        const UNSUPPORTED_VERSION: i16 = 35;
+        let error = body.first_chunk::<2>().map(|code| i16::from_be_bytes(*code));
+        let version = if error == Some(UNSUPPORTED_VERSION) { 0 } else { asked };
+        let response: ApiVersionsResponse = protocol::decode_response::<ApiVersionsRequest>(body, version)
+            .map_err(|e| self.failure(io::ErrorKind::InvalidData, format!("malformed ApiVersions response: {e}")))?;
+        let ranges = ApiRanges::new(&response);
+        match response.error_code {
+            0 => {
+                self.ranges = ranges;
+                self.state = State::Ready;
+                self.events.push_back(Event::Ready);
+                Ok(())
+            }
+            UNSUPPORTED_VERSION if asked > 0 => {
+                let retry = ranges.pick::<ApiVersionsRequest>(None).filter(|v| *v < asked).unwrap_or(0);
+                self.ask_versions(retry, now);
+                Ok(())
+            }
+            code => {
+                let code = crate::ErrorCode(code);
+                Err(self.failure(io::ErrorKind::InvalidData, format!("ApiVersions was answered with {code}")))
+            }
+        }
+    }
+
+    /// The timer of a streamed answer is moved on by every byte: the request's own ended at the first of them.
+    fn extend_stall(&mut self, now: Instant) {
+        if let (Incoming::Fetch(_), Some(first)) = (&self.incoming, self.in_flight.front_mut()) {
+            first.deadline = later(now, first.timeout);
+        }
+    }
+
+    fn expired(&self, now: Instant) -> Option<&InFlight> {
+        self.in_flight.iter().find(|f| now >= f.deadline).filter(|_| !self.is_gated())
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        self.state == State::Ready && self.in_flight.is_empty() && now >= later(self.active, self.limits.max_idle)
+    }
+}
+
+/// `now + delay`, or the far future where that cannot be told.
+pub fn later(now: Instant, delay: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    now.checked_add(delay.min(CENTURY)).unwrap_or(now)
+}

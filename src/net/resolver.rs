@@ -1,0 +1,136 @@
+//! From names to addresses, on a thread of its own: the operating system's look-up blocks, and may never answer.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, ToSocketAddrs},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+/// Finds the addresses of a broker's name.
+///
+/// Called on a helper thread, one call a thread, so it may block; a look-up that does not answer within the
+/// connection's set-up time counts as failed, and its answer is dropped when it comes.
+///
+/// The default is the operating system's resolver. Give another to
+/// [`ConsumerBuilder::resolver`](crate::ConsumerBuilder::resolver):
+///
+/// ```
+/// use std::{io, net::IpAddr};
+/// use kafka_blocking::{KafkaConsumer, Resolver};
+///
+/// struct Everything(IpAddr);
+///
+/// impl Resolver for Everything {
+///     fn resolve(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+///         Ok(vec![self.0])
+///     }
+/// }
+///
+/// let builder = KafkaConsumer::builder().resolver(Everything([127, 0, 0, 1].into()));
+/// ```
+pub trait Resolver: Send + Sync + 'static {
+    /// The addresses of `host`, in the order in which to try them.
+    ///
+    /// # Errors
+    /// Whatever kept the name from being resolved; it is reported with the broker's name and tried again with backoff.
+    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+
+    /// The canonical names behind `host`, one for each of its addresses: what
+    /// `client_dns_lookup = resolve_canonical_bootstrap_servers_only` expands a bootstrap server to.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve). The default gives `host` itself.
+    fn canonical_names(&self, host: &str) -> io::Result<Vec<String>> {
+        Ok(vec![host.to_owned()])
+    }
+}
+
+/// The operating system's resolver.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+    }
+
+    fn canonical_names(&self, host: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for address in self.resolve(host)? {
+            // An address without a name stands for itself, as in kafka-python.
+            let name = dns_lookup::lookup_addr(&address).unwrap_or_else(|_| address.to_string());
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// What is asked of the helper threads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lookup {
+    /// The addresses of a name.
+    Addresses(String),
+    /// The canonical names behind a name.
+    CanonicalNames(String),
+}
+
+/// The answer to a [`Lookup`].
+#[derive(Debug)]
+pub enum Found {
+    /// The addresses of a name.
+    Addresses(io::Result<Vec<IpAddr>>),
+    /// The canonical names behind a name.
+    CanonicalNames(io::Result<Vec<String>>),
+}
+
+/// The look-ups that are under way.
+pub(crate) struct Lookups {
+    resolver: Arc<dyn Resolver>,
+    wake: Arc<mio::Waker>,
+    sender: mpsc::Sender<(Lookup, Found)>,
+    receiver: mpsc::Receiver<(Lookup, Found)>,
+}
+
+impl Lookups {
+    pub(crate) fn new(resolver: Arc<dyn Resolver>, wake: Arc<mio::Waker>) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        Self { resolver, wake, sender, receiver }
+    }
+
+    /// Starts a look-up on a thread of its own: one that hangs must not hold up the others.
+    pub(crate) fn start(&self, lookup: Lookup) {
+        let (resolver, wake, sender) = (self.resolver.clone(), self.wake.clone(), self.sender.clone());
+        let asked = lookup.clone();
+        let helper = thread::Builder::new().name("kafka-resolver".to_owned()).spawn(move || {
+            let found = match &lookup {
+                Lookup::Addresses(host) => Found::Addresses(resolver.resolve(host)),
+                Lookup::CanonicalNames(host) => Found::CanonicalNames(resolver.canonical_names(host)),
+            };
+            // Nobody listens any more when the consumer is gone: nothing is lost then.
+            if sender.send((lookup, found)).is_ok() {
+                let _ = wake.wake();
+            }
+        });
+        if let Err(error) = helper {
+            let found = match &asked {
+                Lookup::Addresses(_) => Found::Addresses(Err(error)),
+                Lookup::CanonicalNames(_) => Found::CanonicalNames(Err(error)),
+            };
+            let _ = self.sender.send((asked, found));
+        }
+    }
+
+    /// An answer that has come, if there is one.
+    pub(crate) fn poll(&self) -> Option<(Lookup, Found)> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").finish_non_exhaustive()
+    }
+}
