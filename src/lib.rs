@@ -5,6 +5,12 @@
 mod error;
 mod types;
 
+// No part of the stable interface: open for the project's own tests, tools and scripted broker.
+#[doc(hidden)]
+pub mod protocol;
+#[doc(hidden)]
+pub mod wire;
+
 pub use crate::{
     error::{ConfigError, Error, ErrorCode, Result},
     types::TopicPartition,

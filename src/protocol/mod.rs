@@ -1,0 +1,152 @@
+//! Kafka's requests and responses, one file an API.
+
+use std::ops::RangeInclusive;
+
+use crate::wire::{DecodeError, EncodeError, Reader, Wire, Writer};
+
+#[macro_use]
+pub mod macros;
+
+pub mod api_versions;
+pub mod consumer_group_heartbeat;
+pub mod consumer_protocol_assignment;
+pub mod consumer_protocol_subscription;
+pub mod create_topics;
+pub mod delete_records;
+pub mod delete_topics;
+pub mod fetch;
+pub mod find_coordinator;
+pub mod header;
+pub mod heartbeat;
+pub mod init_producer_id;
+pub mod join_group;
+pub mod leave_group;
+pub mod list_offsets;
+pub mod metadata;
+pub mod offset_commit;
+pub mod offset_fetch;
+pub mod offset_for_leader_epoch;
+pub mod produce;
+pub mod sasl_authenticate;
+pub mod sasl_handshake;
+pub mod sync_group;
+pub mod versions;
+
+pub use self::{
+    header::{RequestHeader, decode_request_header, decode_response_header, response_header_len},
+    versions::ApiRanges,
+};
+
+/// A message that a client sends and a broker answers.
+pub trait Request: Wire {
+    /// The number of the API.
+    const KEY: i16;
+    /// The name of the API.
+    const NAME: &'static str;
+    /// The versions that this crate can write and read.
+    const VERSIONS: RangeInclusive<i16>;
+    /// The first flexible version; `i16::MAX` where there is none.
+    const FLEXIBLE: i16;
+    /// What the broker answers.
+    type Response: Wire;
+}
+
+/// Appends a request with its header, and before both their length in four bytes.
+pub fn encode_request<R: Request>(
+    out: &mut Vec<u8>,
+    version: i16,
+    correlation_id: i32,
+    client_id: Option<&str>,
+    request: &R,
+) -> Result<(), EncodeError> {
+    let flexible = encoded_version::<R>(version)?;
+    framed(out, |out| {
+        header::encode_request_header(out, R::KEY, version, flexible, correlation_id, client_id)?;
+        request.encode(&mut Writer::new(out, version, flexible))
+    })
+}
+
+/// Appends a response with its header, and before both their length in four bytes: the broker's half.
+pub fn encode_response<R: Request>(
+    out: &mut Vec<u8>,
+    version: i16,
+    correlation_id: i32,
+    response: &R::Response,
+) -> Result<(), EncodeError> {
+    let flexible = encoded_version::<R>(version)?;
+    framed(out, |out| {
+        header::encode_response_header(out, R::KEY, flexible, correlation_id);
+        response.encode(&mut Writer::new(out, version, flexible))
+    })
+}
+
+/// Reads a request from the bytes behind its header: the broker's half.
+pub fn decode_request<R: Request>(body: &[u8], version: i16) -> Result<R, DecodeError> {
+    let flexible = decoded_version::<R>(version)?;
+    R::decode(&mut Reader::new(body, version, flexible))
+}
+
+/// Reads a response from the bytes behind its header. Bytes behind the response are ignored.
+pub fn decode_response<R: Request>(body: &[u8], version: i16) -> Result<R::Response, DecodeError> {
+    let flexible = decoded_version::<R>(version)?;
+    R::Response::decode(&mut Reader::new(body, version, flexible))
+}
+
+fn encoded_version<R: Request>(version: i16) -> Result<bool, EncodeError> {
+    match R::VERSIONS.contains(&version) {
+        true => Ok(version >= R::FLEXIBLE),
+        false => Err(EncodeError::Version { api: R::NAME, version }),
+    }
+}
+
+fn decoded_version<R: Request>(version: i16) -> Result<bool, DecodeError> {
+    match R::VERSIONS.contains(&version) {
+        true => Ok(version >= R::FLEXIBLE),
+        false => Err(DecodeError::Version { api: R::NAME, version }),
+    }
+}
+
+/// Appends what `body` appends, and its length before it. After an error `out` is what it was.
+fn framed(
+    out: &mut Vec<u8>,
+    body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    let written = body(out).and_then(|()| {
+        let len = out.len() - start - 4;
+        i32::try_from(len).map_err(|_| EncodeError::TooLong { what: "a message", len })
+    });
+    match written {
+        Ok(len) => out[start..start + 4].copy_from_slice(&len.to_be_bytes()),
+        Err(_) => out.truncate(start),
+    }
+    written.map(drop)
+}
+
+/// The declarations of all messages.
+#[doc(hidden)]
+pub const SCHEMAS: &[macros::Schema] = &[
+    api_versions::SCHEMA,
+    consumer_group_heartbeat::SCHEMA,
+    consumer_protocol_assignment::SCHEMA,
+    consumer_protocol_subscription::SCHEMA,
+    create_topics::SCHEMA,
+    delete_records::SCHEMA,
+    delete_topics::SCHEMA,
+    fetch::SCHEMA,
+    find_coordinator::SCHEMA,
+    heartbeat::SCHEMA,
+    init_producer_id::SCHEMA,
+    join_group::SCHEMA,
+    leave_group::SCHEMA,
+    list_offsets::SCHEMA,
+    metadata::SCHEMA,
+    offset_commit::SCHEMA,
+    offset_fetch::SCHEMA,
+    offset_for_leader_epoch::SCHEMA,
+    produce::SCHEMA,
+    sasl_authenticate::SCHEMA,
+    sasl_handshake::SCHEMA,
+    sync_group::SCHEMA,
+];

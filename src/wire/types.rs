@@ -1,0 +1,423 @@
+//! The types that fields can have: numbers, strings, bytes, arrays.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use super::{DecodeError, EncodeError, Nullable, Pending, Reader, Wire, Writer};
+
+macro_rules! integers {
+    ($($int:ident)+) => {$(
+        impl Wire for $int {
+            fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+                w.put(&self.to_be_bytes());
+                Ok(())
+            }
+
+            fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                r.array().map(Self::from_be_bytes)
+            }
+
+            fn min_size(_: i16, _: bool) -> usize {
+                size_of::<Self>()
+            }
+
+            fn sample(s: &mut Sampler) -> Self {
+                s.number() as Self
+            }
+        }
+    )+};
+}
+
+integers! { i8 i16 i32 i64 }
+
+impl Wire for bool {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        i8::from(*self).encode(w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(i8::decode(r)? != 0)
+    }
+
+    fn min_size(_: i16, _: bool) -> usize {
+        1
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        s.number() % 2 == 1
+    }
+}
+
+/// The id of a topic or a directory; all zero where there is none.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uuid(pub [u8; 16]);
+
+impl Uuid {
+    /// The id that means "no id".
+    pub const ZERO: Self = Self([0; 16]);
+
+    /// Whether this is the id that means "no id".
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl Wire for Uuid {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.put(&self.0);
+        Ok(())
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        r.array().map(Self)
+    }
+
+    fn min_size(_: i16, _: bool) -> usize {
+        16
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        Self([s.number() as u8; 16])
+    }
+}
+
+impl Wire for String {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        Self::encode_nullable(Some(self), w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::decode_nullable(r)?.ok_or(NULL)
+    }
+
+    fn min_size(version: i16, flexible: bool) -> usize {
+        Self::min_size_nullable(version, flexible)
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        format!("text-{}-\u{e4}", s.number())
+    }
+}
+
+impl Nullable for String {
+    fn encode_nullable(value: Option<&Self>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.string_len(value.map(Self::len))?;
+        w.put(value.map_or(&[], |text| text.as_bytes()));
+        Ok(())
+    }
+
+    fn decode_nullable(r: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        let Some(len) = r.string_len()? else { return Ok(None) };
+        match Self::from_utf8(r.owned(len)?) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(DecodeError::malformed("a string that is not UTF-8")),
+        }
+    }
+
+    fn min_size_nullable(_: i16, flexible: bool) -> usize {
+        if flexible { 1 } else { 2 }
+    }
+}
+
+/// Bytes.
+impl Wire for Vec<u8> {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        Self::encode_nullable(Some(self), w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::decode_nullable(r)?.ok_or(NULL)
+    }
+
+    fn min_size(version: i16, flexible: bool) -> usize {
+        Self::min_size_nullable(version, flexible)
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        vec![s.number() as u8, 0xff, 0]
+    }
+}
+
+impl Nullable for Vec<u8> {
+    fn encode_nullable(value: Option<&Self>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.len(value.map(Self::len))?;
+        w.put(value.map_or(&[], |bytes| bytes));
+        Ok(())
+    }
+
+    fn decode_nullable(r: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        r.len()?.map(|len| r.owned(len)).transpose()
+    }
+
+    fn min_size_nullable(_: i16, flexible: bool) -> usize {
+        if flexible { 1 } else { 4 }
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        Self::encode_nullable(Some(self), w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::decode_nullable(r)?.ok_or(NULL)
+    }
+
+    fn min_size(version: i16, flexible: bool) -> usize {
+        Self::min_size_nullable(version, flexible)
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        vec![T::sample(s), T::sample(s)]
+    }
+}
+
+impl<T: Wire> Nullable for Vec<T> {
+    fn encode_nullable(value: Option<&Self>, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        w.len(value.map(Self::len))?;
+        value.into_iter().flatten().try_for_each(|item| item.encode(w))
+    }
+
+    fn decode_nullable(r: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        r.len()?.map(|count| r.items(count)).transpose()
+    }
+
+    fn min_size_nullable(_: i16, flexible: bool) -> usize {
+        if flexible { 1 } else { 4 }
+    }
+}
+
+impl<T: Nullable> Wire for Option<T> {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        T::encode_nullable(self.as_ref(), w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        T::decode_nullable(r)
+    }
+
+    fn min_size(version: i16, flexible: bool) -> usize {
+        T::min_size_nullable(version, flexible)
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        if s.nulls { None } else { Some(T::sample(s)) }
+    }
+}
+
+/// An array that is read item by item while the message still arrives.
+///
+/// A reader in streaming mode reads only its count and leaves it empty; any other reader reads it all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Streamed<T>(pub Vec<T>);
+
+impl<T> Default for Streamed<T> {
+    fn default() -> Self {
+        Self(vec![])
+    }
+}
+
+impl<T> Deref for Streamed<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Streamed<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
+}
+
+impl<T> From<Vec<T>> for Streamed<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self(items)
+    }
+}
+
+impl<T> IntoIterator for Streamed<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Streamed<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<T: Wire> Wire for Streamed<T> {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        self.0.encode(w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        if !r.is_streaming() {
+            return Vec::decode(r).map(Self);
+        }
+        let count = r.len()?.ok_or(NULL)?;
+        r.set_pending(Pending::Items(count));
+        Ok(Self::default())
+    }
+
+    fn min_size(version: i16, flexible: bool) -> usize {
+        Vec::<T>::min_size(version, flexible)
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        Self(Vec::sample(s))
+    }
+}
+
+/// The records of a partition as the broker keeps them: batches, or message sets before 0.11.
+///
+/// A reader in streaming mode reads only their length and leaves this null; any other reader reads them all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordBytes(pub Option<Vec<u8>>);
+
+impl RecordBytes {
+    /// The bytes; empty where they are null.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl From<Vec<u8>> for RecordBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Some(bytes))
+    }
+}
+
+impl Wire for RecordBytes {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        self.0.encode(w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        if !r.is_streaming() {
+            return Option::decode(r).map(Self);
+        }
+        let len = r.len()?;
+        r.set_pending(Pending::Bytes(len));
+        Ok(Self(None))
+    }
+
+    fn min_size(version: i16, flexible: bool) -> usize {
+        Vec::<u8>::min_size(version, flexible)
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        Self(Option::sample(s))
+    }
+}
+
+/// Makes values for tests: numbers that differ from each other and from every default.
+#[derive(Clone, Debug)]
+pub struct Sampler {
+    /// The version of the message that is made.
+    pub version: i16,
+    /// Whether what can be null is null.
+    pub nulls: bool,
+    made: i8,
+}
+
+impl Sampler {
+    /// Makes values for a message of this version.
+    #[must_use]
+    pub fn new(version: i16, nulls: bool) -> Self {
+        Self { version, nulls, made: 0 }
+    }
+
+    /// The next number: from 1 to 124, in turn odd and even.
+    pub fn number(&mut self) -> i8 {
+        self.made = self.made % 124 + 1;
+        self.made
+    }
+}
+
+const NULL: DecodeError = DecodeError::Malformed { what: "null where a value must be", field: "" };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: &impl Wire, flexible: bool) -> Vec<u8> {
+        let mut out = vec![];
+        value.encode(&mut Writer::new(&mut out, 0, flexible)).expect("the value can be written");
+        out
+    }
+
+    fn read<T: Wire>(bytes: &[u8], flexible: bool) -> Result<T, DecodeError> {
+        T::decode(&mut Reader::new(bytes, 0, flexible))
+    }
+
+    #[test]
+    fn numbers_are_big_endian() {
+        assert_eq!(written(&0x0102_0304_i32, false), [1, 2, 3, 4]);
+        assert_eq!(read::<i64>(&[0xff; 8], false), Ok(-1));
+        assert_eq!(written(&true, false), [1]);
+        assert_eq!(read::<bool>(&[7], false), Ok(true));
+    }
+
+    #[test]
+    fn null_and_empty_are_different() {
+        let null: Option<String> = None;
+        assert_eq!(written(&null, false), [0xff, 0xff]);
+        assert_eq!(written(&null, true), [0]);
+        assert_eq!(written(&Some(String::new()), false), [0, 0]);
+        assert_eq!(written(&Some(String::new()), true), [1]);
+        assert_eq!(read::<Option<Vec<i32>>>(&[0xff; 4], false), Ok(None));
+        assert_eq!(read::<Option<Vec<i32>>>(&[0; 4], false), Ok(Some(vec![])));
+    }
+
+    #[test]
+    fn null_where_a_value_must_be_is_malformed() {
+        assert_eq!(read::<String>(&[0xff, 0xff], false), Err(NULL));
+        assert_eq!(read::<Vec<u8>>(&[0], true), Err(NULL));
+    }
+
+    #[test]
+    fn negative_lengths_other_than_null_are_malformed() {
+        let wrong = Err(DecodeError::malformed("a negative length"));
+        assert_eq!(read::<Option<String>>(&[0xff, 0xfe], false), wrong.map(|()| None));
+        assert_eq!(read::<Option<Vec<u8>>>(&[0x80, 0, 0, 0], false), wrong.map(|()| None));
+    }
+
+    #[test]
+    fn a_string_that_is_not_utf8_is_malformed() {
+        let error = read::<String>(&[0, 2, 0xc3, 0x28], false).expect_err("0xc3 0x28 is not UTF-8");
+        assert_eq!(error.to_string(), "a string that is not UTF-8");
+    }
+
+    #[test]
+    fn a_streaming_reader_leaves_streamed_fields_to_the_caller() {
+        let mut r = Reader::streaming(&[0, 0, 0, 9, 1], 0, false);
+        assert_eq!(Streamed::<i32>::decode(&mut r), Ok(Streamed(vec![])));
+        assert_eq!(r.take_pending(), Some(Pending::Items(9)));
+        assert_eq!(r.take_pending(), None);
+        assert_eq!(r.remaining(), 1);
+
+        let mut r = Reader::streaming(&[0], 0, true);
+        assert_eq!(RecordBytes::decode(&mut r), Ok(RecordBytes(None)));
+        assert_eq!(r.take_pending(), Some(Pending::Bytes(None)));
+    }
+}
