@@ -1,0 +1,4 @@
+//! Connections to brokers.
+
+pub mod servers;
+pub mod socket_options;
