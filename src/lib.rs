@@ -2,24 +2,44 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-mod error;
-mod types;
-
 // No part of the stable interface: open for the project's own tests, tools and scripted broker.
+#[doc(hidden)]
+pub mod client;
+#[doc(hidden)]
+pub mod consumer;
+#[doc(hidden)]
+pub mod fetcher;
+#[doc(hidden)]
+pub mod net;
 #[doc(hidden)]
 pub mod protocol;
 #[doc(hidden)]
+pub mod records;
+#[doc(hidden)]
+pub mod subscriptions;
+#[doc(hidden)]
 pub mod wire;
 
+mod error;
+mod options;
+mod types;
+
+/// What the setters of a builder take, and the types that those values become.
+pub mod setting {
+    pub use crate::{
+        consumer::options::Topics,
+        net::{servers::Servers, socket_options::SocketOptions},
+        options::{Millis, Setting},
+    };
+}
+
 pub use crate::{
+    consumer::{
+        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, Header, Headers, KafkaConsumer, Raw, Records,
+        TimestampType,
+        options::{ConsumerBuilder, DnsLookup, OffsetReset},
+    },
     error::{ConfigError, Error, ErrorCode, Result},
+    net::{resolver::Resolver, socket_options::socket},
     types::TopicPartition,
 };
-/// placeholder
-pub struct ConsumerHandle;
-impl ConsumerHandle {
-    /// placeholder
-    pub fn wakeup(&self) {}
-    /// placeholder
-    pub fn stop(&self) {}
-}

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     Error, Result,
-    consumer::options::ConnectionOptions,
+    consumer::options::{ConnectionOptions, DnsLookup},
     net::{
         backoff::Backoff,
         connection::{Connection, ConnectionLimits, Event, Failure, RequestId, later},
@@ -113,7 +113,7 @@ impl KafkaClient {
         let mut servers = servers.to_vec();
         client.random.shuffle(&mut servers);
         for server in servers {
-            if client.options.dns_lookup.expands_canonical_names() {
+            if client.options.dns_lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly {
                 client.commands.push_back(Command::Lookup(Lookup::CanonicalNames(server.host.clone())));
             }
             client.add_bootstrap(server, now);

@@ -14,7 +14,7 @@ use crate::{
     net::{
         connection::later,
         resolver::Resolver,
-        selector::{Selector, SocketSetup},
+        selector::Selector,
     },
 };
 
@@ -79,12 +79,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(options: &Resolved, resolver: Arc<dyn Resolver>) -> Result<(Self, Arc<Signals>)> {
-        let setup = SocketSetup {
-            receive_buffer: options.connection.receive_buffer,
-            send_buffer: options.connection.send_buffer,
-            options: options.connection.socket_options.clone(),
-        };
-        let (selector, waker) = Selector::new(setup, resolver).map_err(|source| Error::Connection {
+        let (selector, waker) = Selector::new(options.connection.socket_options.clone(), resolver).map_err(|source| Error::Connection {
             node: "this machine".into(),
             step: "making a selector",
             source: Arc::new(source),

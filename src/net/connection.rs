@@ -426,7 +426,8 @@ impl Connection {
             return self.handle_versions(&frame, asked, now);
         }
         let mut reader = Reader::new(&frame, version, true);
-        if protocol::has_flexible_response_header(key, version) && reader.skip_tags().is_err() {
+        // The correlation id was read with the frame's length; what is left of the header are tags.
+        if protocol::response_header_has_tags(key, version) && reader.tags(|_, _| Ok(())).is_err() {
             return Err(self.failure(io::ErrorKind::InvalidData, "malformed response header"));
         }
         let header = reader.consumed();
@@ -443,7 +444,7 @@ impl Connection {
         let version = if error == Some(UNSUPPORTED_VERSION) { 0 } else { asked };
         let response: ApiVersionsResponse = protocol::decode_response::<ApiVersionsRequest>(body, version)
             .map_err(|e| self.failure(io::ErrorKind::InvalidData, format!("malformed ApiVersions response: {e}")))?;
-        let ranges = ApiRanges::new(&response);
+        let ranges = ApiRanges::from(&response);
         match response.error_code {
             0 => {
                 self.ranges = ranges;

@@ -180,24 +180,22 @@ impl FetchStream {
         let available = &staging.data()[..staging.data().len().min(self.left)];
         let flexible = self.version >= FetchRequest::FLEXIBLE;
         let mut reader = Reader::streaming(available, self.version, flexible);
-        match self.read_fields(&mut reader, flexible) {
+        match self.read_fields(&mut reader) {
             Ok(step) => {
                 let n = reader.consumed();
                 self.left -= n;
                 staging.consume(n);
                 Ok(step)
             }
-            Err(error) if error.is_unexpected_end() && available.len() < self.left => Ok(Step::Starved),
+            Err(error) if error == DecodeError::UnexpectedEnd && available.len() < self.left => Ok(Step::Starved),
             Err(error) => Err(error),
         }
     }
 
-    fn read_fields(&mut self, r: &mut Reader<'_>, flexible: bool) -> Result<Step, DecodeError> {
+    fn read_fields(&mut self, r: &mut Reader<'_>) -> Result<Step, DecodeError> {
         match self.state {
             State::Header => {
-                if flexible {
-                    r.skip_tags()?;
-                }
+                r.tags(|_, _| Ok(()))?;
                 self.state = State::Top;
                 Ok(Step::Next)
             }
@@ -229,9 +227,7 @@ impl FetchStream {
                 Ok(Step::Piece(FetchPiece::Partition(self.partition.clone())))
             }
             State::PartitionTags => {
-                if flexible {
-                    self.partition.decode_tags(r)?;
-                }
+                self.partition.decode_tags(r)?;
                 self.next_partition();
                 Ok(Step::Piece(FetchPiece::PartitionEnd {
                     partition: std::mem::take(&mut self.partition),
@@ -239,16 +235,12 @@ impl FetchStream {
                 }))
             }
             State::TopicTags => {
-                if flexible {
-                    self.topic.decode_tags(r)?;
-                }
+                self.topic.decode_tags(r)?;
                 self.next_topic();
                 Ok(Step::Next)
             }
             _ => {
-                if flexible {
-                    self.top.decode_tags(r)?;
-                }
+                self.top.decode_tags(r)?;
                 self.state = State::Rest;
                 Ok(Step::Next)
             }

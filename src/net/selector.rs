@@ -21,14 +21,6 @@ use crate::{
 
 const WAKER: Token = Token(0);
 
-/// What every socket is set up with.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SocketSetup {
-    pub(crate) receive_buffer: Option<usize>,
-    pub(crate) send_buffer: Option<usize>,
-    pub(crate) options: Vec<SocketOption>,
-}
-
 /// The sockets by the names that the client gave them.
 #[derive(Debug)]
 pub(crate) struct Selector {
@@ -36,7 +28,8 @@ pub(crate) struct Selector {
     events: Events,
     sockets: BTreeMap<ConnectionId, Open>,
     lookups: Lookups,
-    setup: SocketSetup,
+    /// What every socket is set up with.
+    options: Vec<SocketOption>,
 }
 
 /// Readiness is told once, when it changes: it is remembered here until an operation would block.
@@ -50,11 +43,11 @@ struct Open {
 
 impl Selector {
     /// A selector without sockets, and what ends its wait from elsewhere.
-    pub(crate) fn new(setup: SocketSetup, resolver: Arc<dyn Resolver>) -> io::Result<(Self, Arc<mio::Waker>)> {
+    pub(crate) fn new(options: Vec<SocketOption>, resolver: Arc<dyn Resolver>) -> io::Result<(Self, Arc<mio::Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
         let lookups = Lookups::new(resolver, waker.clone());
-        let selector = Self { poll, events: Events::with_capacity(256), sockets: BTreeMap::new(), lookups, setup };
+        let selector = Self { poll, events: Events::with_capacity(256), sockets: BTreeMap::new(), lookups, options };
         Ok((selector, waker))
     }
 
@@ -112,13 +105,7 @@ impl Selector {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         // Before connecting: the window's scale is settled by the first packets.
-        if let Some(size) = self.setup.receive_buffer {
-            socket.set_recv_buffer_size(size)?;
-        }
-        if let Some(size) = self.setup.send_buffer {
-            socket.set_send_buffer_size(size)?;
-        }
-        socket_options::apply(&SockRef::from(&socket), &self.setup.options)?;
+        socket_options::apply(&SockRef::from(&socket), &self.options)?;
         match socket.connect(&address.into()) {
             Err(error) if !is_under_way(&error) => return Err(error),
             _ => {}

@@ -1,0 +1,110 @@
+//! What a topic may be called, and the list of topics that a builder takes.
+
+use crate::options::{FromText, Refused, Setting};
+
+/// The value of `topics`: the names of topics, each once.
+///
+/// Given as one string, with commas between the names, or as a list of strings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics(Vec<String>);
+
+impl Topics {
+    /// The names in the order in which they were given.
+    pub(crate) fn into_vec(self) -> Vec<String> {
+        self.0
+    }
+
+    fn checked<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Refused> {
+        let mut topics: Vec<String> = Vec::new();
+        for name in names {
+            Self::check_name(name)?;
+            if !topics.iter().any(|topic| topic == name) {
+                topics.push(name.to_owned());
+            }
+        }
+        Ok(Self(topics))
+    }
+
+    /// Whether brokers allow the name for a topic.
+    pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let wrong = if name.is_empty() {
+            "a topic's name must not be empty"
+        } else if name.len() > 249 {
+            "a topic's name has at most 249 characters"
+        } else if name == "." || name == ".." {
+            "a topic's name must be neither . nor .."
+        } else if !name.chars().all(allowed) {
+            "a topic's name has only the characters A-Z a-z 0-9 . _ -"
+        } else {
+            return Ok(());
+        };
+        Err(Refused::new(name, wrong))
+    }
+}
+
+impl FromText for Topics {
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        if text.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        Self::checked(text.split(',').map(str::trim))
+    }
+}
+
+impl<S: AsRef<str>, const N: usize> Setting<Topics> for [S; N] {
+    fn into_value(self) -> Result<Topics, Refused> {
+        Topics::checked(self.iter().map(AsRef::as_ref))
+    }
+}
+
+impl<S: AsRef<str>> Setting<Topics> for Vec<S> {
+    fn into_value(self) -> Result<Topics, Refused> {
+        Topics::checked(self.iter().map(AsRef::as_ref))
+    }
+}
+
+impl<S: AsRef<str>> Setting<Topics> for &Vec<S> {
+    fn into_value(self) -> Result<Topics, Refused> {
+        Topics::checked(self.iter().map(AsRef::as_ref))
+    }
+}
+
+impl<S: AsRef<str>> Setting<Topics> for &[S] {
+    fn into_value(self) -> Result<Topics, Refused> {
+        Topics::checked(self.iter().map(AsRef::as_ref))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_239_a_topic_name_follows_the_rules_of_brokers() {
+        for name in ["a", "A.b_c-9", "...", &"x".repeat(249)] {
+            assert_eq!(Topics::check_name(name), Ok(()), "{name}");
+        }
+        for name in ["", ".", "..", "a b", "ä", "a/b", "a,b", "a\n", &"x".repeat(250)] {
+            assert_eq!(Topics::check_name(name).unwrap_err().value, name);
+        }
+    }
+
+    #[test]
+    fn topics_are_taken_as_text_or_as_a_list_each_once() {
+        let expected = Ok(Topics(vec!["b".to_owned(), "a".to_owned()]));
+        assert_eq!("b, a,b".into_value(), expected);
+        assert_eq!(["b", "a", "b"].into_value(), expected);
+        assert_eq!(vec!["b".to_owned(), "a".to_owned()].into_value(), expected);
+        assert_eq!((&["b", "a"][..]).into_value(), expected);
+        assert_eq!("".into_value(), Ok(Topics(vec![])));
+    }
+
+    #[test]
+    fn an_empty_name_in_a_list_is_refused() {
+        let topics: Result<Topics, Refused> = "a,,b".into_value();
+        assert!(topics.unwrap_err().allowed.contains("empty"));
+        let topics: Result<Topics, Refused> = [""].into_value();
+        assert!(topics.unwrap_err().allowed.contains("empty"));
+    }
+}

@@ -1,0 +1,10 @@
+//! Connections to brokers.
+
+pub mod backoff;
+pub mod connection;
+pub mod fetch_stream;
+pub mod resolver;
+pub(crate) mod selector;
+pub mod servers;
+pub mod socket_options;
+mod staging;
