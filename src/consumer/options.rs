@@ -101,6 +101,14 @@ options! {
     ///
     /// The port is 9092 where none is given. An IPv6 address with a port stands in brackets, `[::1]:9092`. A prefix such as
     /// `PLAINTEXT://` is left out, and so are duplicates.
+    ///
+    /// ```
+    /// use kafka_blocking::ConsumerBuilder;
+    ///
+    /// let one = ConsumerBuilder::new().bootstrap_servers("localhost");
+    /// let two = ConsumerBuilder::new().bootstrap_servers("a.example:9092, [::1]:19092");
+    /// let list = ConsumerBuilder::new().bootstrap_servers(["a.example:9092", "b.example:9092"]);
+    /// ```
     bootstrap_servers: Servers = "localhost:9092";
 
     /// The name of this client, sent in the header of every request, by which brokers know it in their logs, metrics and quotas.
@@ -188,6 +196,15 @@ options! {
 
     /// Milliseconds that iteration waits for the next record before it ends; it can be resumed. `None`, infinity and negative
     /// numbers stand for no limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use kafka_blocking::ConsumerBuilder;
+    ///
+    /// let second = ConsumerBuilder::new().consumer_timeout_ms(1000);
+    /// let minute = ConsumerBuilder::new().consumer_timeout_ms(Duration::from_secs(60));
+    /// let endless = ConsumerBuilder::new().consumer_timeout_ms(f64::INFINITY).consumer_timeout_ms(None);
+    /// ```
     consumer_timeout_ms: Option<Millis> = None, shown "no limit, kafka-python's `float('inf')`";
 
     /// Milliseconds after which a connection without traffic is closed. Brokers close theirs after 10 minutes, by default.

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::Ipv6Addr};
 
-use crate::options::{FromText, Refused, Setting};
+use crate::options::{FromList, FromText, Refused};
 
 /// The port of a server that is named without one.
 pub const DEFAULT_PORT: u16 = 9092;
@@ -74,27 +74,9 @@ impl FromText for Servers {
     }
 }
 
-impl<S: AsRef<str>, const N: usize> Setting<Servers> for [S; N] {
-    fn into_value(self) -> Result<Servers, Refused> {
-        Servers::parse(self.iter().map(AsRef::as_ref))
-    }
-}
-
-impl<S: AsRef<str>> Setting<Servers> for Vec<S> {
-    fn into_value(self) -> Result<Servers, Refused> {
-        Servers::parse(self.iter().map(AsRef::as_ref))
-    }
-}
-
-impl<S: AsRef<str>> Setting<Servers> for &Vec<S> {
-    fn into_value(self) -> Result<Servers, Refused> {
-        Servers::parse(self.iter().map(AsRef::as_ref))
-    }
-}
-
-impl<S: AsRef<str>> Setting<Servers> for &[S] {
-    fn into_value(self) -> Result<Servers, Refused> {
-        Servers::parse(self.iter().map(AsRef::as_ref))
+impl FromList for Servers {
+    fn from_list<'a>(entries: impl Iterator<Item = &'a str>) -> Result<Self, Refused> {
+        Self::parse(entries)
     }
 }
 
@@ -178,6 +160,7 @@ fn is_host_name(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Setting;
 
     fn shown(setting: impl Setting<Servers>) -> Vec<String> {
         setting.into_value().unwrap().into_vec().iter().map(ToString::to_string).collect()
@@ -252,5 +235,31 @@ mod tests {
         }
         assert!(!refused(&"x".repeat(256)).allowed.is_empty());
         assert_eq!(shown("my_broker-1.example.org"), ["my_broker-1.example.org:9092"]);
+    }
+
+    /// A generator whose numbers are the same in every run.
+    fn random(state: &mut u64) -> usize {
+        *state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(*state >> 33).unwrap()
+    }
+
+    #[test]
+    fn fault_235_whatever_is_accepted_reads_the_same_when_it_is_displayed() {
+        let pieces = [
+            "a", "b.c", "::1", "[::1]", "[", "]", ":", "9092", "0", "65536", ",", " ", "://", "%",
+            "é", "/",
+        ];
+        let (mut state, mut accepted) = (1, 0);
+        for _ in 0..10_000 {
+            let text: String = (0..1 + random(&mut state) % 6)
+                .map(|_| pieces[random(&mut state) % pieces.len()])
+                .collect();
+            let Ok(servers) = Servers::from_text(&text) else { continue };
+            let displayed: Vec<String> = servers.0.iter().map(ToString::to_string).collect();
+            assert_eq!(displayed.into_value(), Ok(servers), "{text}");
+            accepted += 1;
+        }
+        assert!(accepted > 500, "only {accepted} were accepted: the test shows little");
     }
 }

@@ -1,6 +1,6 @@
 //! Which socket options there are, and how they are put on a socket without naming the operating system's numbers.
 
-use std::{fmt, io, ops::RangeInclusive, time::Duration};
+use std::{fmt, io, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use socket2::{SockRef, TcpKeepalive};
 
@@ -128,10 +128,10 @@ pub(crate) fn send_buffer(bytes: i32) -> SocketOption {
 /// Puts the options on a socket, in their order.
 ///
 /// To be called before the socket connects, since the receive buffer decides what window is announced then. An error names
-/// the option that the system refused.
-pub fn apply(socket: &SockRef<'_>, options: &[SocketOption]) -> io::Result<()> {
+/// the option that the system refused. Options of IPv4 are left out where `remote` is an address of IPv6, and the other way round.
+pub fn apply(socket: &SockRef<'_>, remote: SocketAddr, options: &[SocketOption]) -> io::Result<()> {
     for option in options {
-        apply_one(socket, *option)
+        apply_one(socket, remote, *option)
             .map_err(|error| io::Error::new(error.kind(), format!("{option}: {error}")))?;
     }
     let keepalive = keepalive_details(options);
@@ -235,7 +235,11 @@ fn known_names() -> String {
     format!("must be one of the constants in kafka_blocking::socket: {}", names.join(", "))
 }
 
-fn apply_one(socket: &SockRef<'_>, SocketOption { name, value }: SocketOption) -> io::Result<()> {
+fn apply_one(
+    socket: &SockRef<'_>,
+    remote: SocketAddr,
+    SocketOption { name, value }: SocketOption,
+) -> io::Result<()> {
     // The ranges of the table have no negative number but for switches.
     let size = usize::try_from(value).unwrap_or(0);
     let small = value.unsigned_abs();
@@ -245,17 +249,13 @@ fn apply_one(socket: &SockRef<'_>, SocketOption { name, value }: SocketOption) -
         Name::SO_KEEPALIVE => socket.set_keepalive(value != 0),
         Name::TCP_NODELAY => socket.set_tcp_nodelay(value != 0),
         Name::TCP_USER_TIMEOUT => set_user_timeout(socket, small),
-        Name::IP_TOS if is_ipv4(socket)? => socket.set_tos_v4(small),
-        Name::IP_TTL if is_ipv4(socket)? => socket.set_ttl_v4(small),
-        Name::IPV6_TCLASS if !is_ipv4(socket)? => set_traffic_class(socket, small),
+        Name::IP_TOS if remote.is_ipv4() => socket.set_tos_v4(small),
+        Name::IP_TTL if remote.is_ipv4() => socket.set_ttl_v4(small),
+        Name::IPV6_TCLASS if remote.is_ipv6() => set_traffic_class(socket, small),
         // Those of the other family; the three of keepalive are set together.
         Name::IP_TOS | Name::IP_TTL | Name::IPV6_TCLASS => Ok(()),
         Name::TCP_KEEPIDLE | Name::TCP_KEEPINTVL | Name::TCP_KEEPCNT => Ok(()),
     }
-}
-
-fn is_ipv4(socket: &SockRef<'_>) -> io::Result<bool> {
-    Ok(socket.local_addr()?.is_ipv4())
 }
 
 /// What the options say of keepalive; set together, since Windows sets them together only.
@@ -304,6 +304,8 @@ fn set_traffic_class(_: &SockRef<'_>, _: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use socket2::{Domain, Socket, Type};
 
     use super::{socket::*, *};
@@ -316,8 +318,10 @@ mod tests {
         setting.into_value().unwrap_err()
     }
 
-    fn tcp(domain: Domain) -> Socket {
-        Socket::new(domain, Type::STREAM, None).unwrap()
+    const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9092);
+
+    fn tcp() -> Socket {
+        Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()
     }
 
     #[test]
@@ -346,10 +350,10 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_socket() {
-        let socket = tcp(Domain::IPV4);
+        let socket = tcp();
         let text = "TCP_NODELAY=1,SO_KEEPALIVE=1,TCP_KEEPIDLE=61,TCP_KEEPINTVL=7,TCP_KEEPCNT=3,\
                     IP_TOS=16,IP_TTL=33,SO_SNDBUF=65536,SO_RCVBUF=32768";
-        apply(&SockRef::from(&socket), &options(text)).unwrap();
+        apply(&SockRef::from(&socket), LOOPBACK, &options(text)).unwrap();
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(61));
@@ -364,21 +368,25 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn the_options_of_linux_reach_the_socket() {
-        let socket = tcp(Domain::IPV4);
-        apply(&SockRef::from(&socket), &options("TCP_USER_TIMEOUT=1500")).unwrap();
+        let socket = tcp();
+        apply(&SockRef::from(&socket), LOOPBACK, &options("TCP_USER_TIMEOUT=1500")).unwrap();
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(1500)));
     }
 
     #[test]
     fn the_details_of_keepalive_do_not_switch_it_on() {
-        let socket = tcp(Domain::IPV4);
-        apply(&SockRef::from(&socket), &options("TCP_KEEPIDLE=61")).unwrap();
+        let socket = tcp();
+        apply(&SockRef::from(&socket), LOOPBACK, &options("TCP_KEEPIDLE=61")).unwrap();
         assert!(!socket.keepalive().unwrap());
     }
 
     #[test]
     fn options_of_the_other_address_family_are_left_out() {
-        let socket = tcp(Domain::IPV4);
-        apply(&SockRef::from(&socket), &options("IPV6_TCLASS=8")).unwrap();
+        let socket = tcp();
+        apply(&SockRef::from(&socket), LOOPBACK, &options("IPV6_TCLASS=8")).unwrap();
+        let before = socket.tos_v4().unwrap();
+        let over_ipv6 = SocketAddr::new(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into(), 9092);
+        apply(&SockRef::from(&socket), over_ipv6, &options("IP_TOS=16")).unwrap();
+        assert_eq!(socket.tos_v4().unwrap(), before);
     }
 }

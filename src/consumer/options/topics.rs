@@ -1,6 +1,6 @@
 //! What a topic may be called, and the list of topics that a builder takes.
 
-use crate::options::{FromText, Refused, Setting};
+use crate::options::{FromList, FromText, Refused};
 
 /// The value of `topics`: the names of topics, each once.
 ///
@@ -52,33 +52,16 @@ impl FromText for Topics {
     }
 }
 
-impl<S: AsRef<str>, const N: usize> Setting<Topics> for [S; N] {
-    fn into_value(self) -> Result<Topics, Refused> {
-        Topics::checked(self.iter().map(AsRef::as_ref))
-    }
-}
-
-impl<S: AsRef<str>> Setting<Topics> for Vec<S> {
-    fn into_value(self) -> Result<Topics, Refused> {
-        Topics::checked(self.iter().map(AsRef::as_ref))
-    }
-}
-
-impl<S: AsRef<str>> Setting<Topics> for &Vec<S> {
-    fn into_value(self) -> Result<Topics, Refused> {
-        Topics::checked(self.iter().map(AsRef::as_ref))
-    }
-}
-
-impl<S: AsRef<str>> Setting<Topics> for &[S] {
-    fn into_value(self) -> Result<Topics, Refused> {
-        Topics::checked(self.iter().map(AsRef::as_ref))
+impl FromList for Topics {
+    fn from_list<'a>(entries: impl Iterator<Item = &'a str>) -> Result<Self, Refused> {
+        Self::checked(entries)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Setting;
 
     #[test]
     fn fault_239_a_topic_name_follows_the_rules_of_brokers() {
@@ -96,6 +79,7 @@ mod tests {
         assert_eq!("b, a,b".into_value(), expected);
         assert_eq!(["b", "a", "b"].into_value(), expected);
         assert_eq!(vec!["b".to_owned(), "a".to_owned()].into_value(), expected);
+        assert_eq!((&["b", "a"]).into_value(), expected);
         assert_eq!((&["b", "a"][..]).into_value(), expected);
         assert_eq!("".into_value(), Ok(Topics(vec![])));
     }
