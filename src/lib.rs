@@ -35,8 +35,8 @@ pub mod setting {
 
 pub use crate::{
     consumer::{
-        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, Header, Headers, KafkaConsumer, Raw, Records,
-        TimestampType,
+        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, Header, Headers, KafkaConsumer,
+        Raw, Records, TimestampType,
         options::{ConsumerBuilder, DnsLookup, OffsetReset},
     },
     error::{ConfigError, Error, ErrorCode, Result},

@@ -6,7 +6,9 @@ use std::{
     time::Instant,
 };
 
-use crate::{Error, Result, client::cluster::Cluster, consumer::options::OffsetReset, types::TopicPartition};
+use crate::{
+    Error, Result, client::cluster::Cluster, consumer::options::OffsetReset, types::TopicPartition,
+};
 
 /// Names a partition for as long as it stays assigned; assigned anew it has another.
 pub type PartitionId = u64;
@@ -103,7 +105,9 @@ impl Subscriptions {
         let mut wanted = BTreeSet::new();
         for name in topics {
             let known = cluster.topic(name).map(|t| &t.partitions);
-            wanted.extend(known.into_iter().flatten().map(|(n, _)| TopicPartition::new(name.clone(), *n)));
+            wanted.extend(
+                known.into_iter().flatten().map(|(n, _)| TopicPartition::new(name.clone(), *n)),
+            );
         }
         if !wanted.iter().eq(self.ids.keys()) {
             self.set_assignment(&wanted);
@@ -247,13 +251,16 @@ impl Subscriptions {
     /// A partition that has no position, and no policy that would give it one.
     #[must_use]
     pub fn without_policy(&self) -> Option<&TopicPartition> {
-        self.unresolved().find(|(_, s)| s.reset == Some(OffsetReset::None)).map(|(_, s)| &s.partition)
+        self.unresolved()
+            .find(|(_, s)| s.reset == Some(OffsetReset::None))
+            .map(|(_, s)| &s.partition)
     }
 
     // Helpers
 
     fn set_assignment(&mut self, wanted: &BTreeSet<TopicPartition>) {
-        let dropped: Vec<TopicPartition> = self.ids.keys().filter(|p| !wanted.contains(*p)).cloned().collect();
+        let dropped: Vec<TopicPartition> =
+            self.ids.keys().filter(|p| !wanted.contains(*p)).cloned().collect();
         for partition in dropped {
             if let Some(id) = self.ids.remove(&partition) {
                 self.states.remove(&id);
@@ -267,7 +274,13 @@ impl Subscriptions {
                 self.next_id += 1;
                 self.ids.insert(partition.clone(), id);
                 let (reset, partition) = (Some(self.policy), partition.clone());
-                let state = PartitionState { partition, position: None, fetch_offset: None, reset, retry_at: None };
+                let state = PartitionState {
+                    partition,
+                    position: None,
+                    fetch_offset: None,
+                    reset,
+                    retry_at: None,
+                };
                 self.states.insert(id, state);
                 self.unresolved.insert(id);
                 self.touched.insert(id);
@@ -310,7 +323,10 @@ mod tests {
         let mut s = Subscriptions::new(OffsetReset::Latest);
         s.assign(partitions(&[0])).unwrap();
         let topics: BTreeSet<Arc<str>> = ["t".into()].into();
-        assert!(matches!(s.subscribe(topics.clone(), &Cluster::default()), Err(Error::IllegalState(_))));
+        assert!(matches!(
+            s.subscribe(topics.clone(), &Cluster::default()),
+            Err(Error::IllegalState(_))
+        ));
         let mut s = Subscriptions::new(OffsetReset::Latest);
         s.subscribe(topics, &Cluster::default()).unwrap();
         assert!(matches!(s.assign(partitions(&[0])), Err(Error::IllegalState(_))));
@@ -324,7 +340,10 @@ mod tests {
         s.out_of_range(id, 6).unwrap();
         assert_eq!(s.unresolved().count(), 0);
         s.out_of_range(id, 7).unwrap();
-        assert_eq!(s.unresolved().map(|(_, s)| s.reset).collect::<Vec<_>>(), [Some(OffsetReset::Earliest)]);
+        assert_eq!(
+            s.unresolved().map(|(_, s)| s.reset).collect::<Vec<_>>(),
+            [Some(OffsetReset::Earliest)]
+        );
     }
 
     #[test]

@@ -62,8 +62,13 @@ impl Cluster {
     /// Says whether the hint can be used: a leader that is no known broker cannot.
     pub fn update_leader(&mut self, partition: &TopicPartition, leader: i32, epoch: i32) -> bool {
         let known = self.brokers.contains_key(&leader);
-        let entry = self.topics.get_mut(partition.topic()).and_then(|t| t.partitions.get_mut(&partition.partition()));
-        let Some(entry) = entry.filter(|p| known && p.epoch.is_none_or(|old| old < epoch)) else { return false };
+        let entry = self
+            .topics
+            .get_mut(partition.topic())
+            .and_then(|t| t.partitions.get_mut(&partition.partition()));
+        let Some(entry) = entry.filter(|p| known && p.epoch.is_none_or(|old| old < epoch)) else {
+            return false;
+        };
         *entry = Partition { leader: Some(leader), epoch: Some(epoch) };
         self.changes += 1;
         true
@@ -105,7 +110,8 @@ impl Cluster {
     }
 
     fn update_topic(&mut self, version: i16, name: &str, answer: &MetadataResponseTopic) {
-        let name: Arc<str> = self.topics.get_key_value(name).map_or_else(|| name.into(), |(key, _)| key.clone());
+        let name: Arc<str> =
+            self.topics.get_key_value(name).map_or_else(|| name.into(), |(key, _)| key.clone());
         let topic = self.topics.entry(name.clone()).or_default();
         let before = topic.clone();
         if answer.error_code != 0 {
@@ -125,7 +131,8 @@ impl Cluster {
                 self.ids.insert(id, name);
             }
             for partition in &answer.partitions {
-                let old = topic.partitions.get(&partition.partition_index).copied().unwrap_or_default();
+                let old =
+                    topic.partitions.get(&partition.partition_index).copied().unwrap_or_default();
                 topic.partitions.insert(partition.partition_index, newer(version, old, partition));
             }
         }
@@ -154,13 +161,22 @@ mod tests {
     use crate::protocol::metadata::MetadataResponseBroker;
 
     fn answer(id: u8, leader_id: i32, leader_epoch: i32) -> MetadataResponse {
-        let broker = |node_id| MetadataResponseBroker { node_id, host: "h".into(), port: 9092, ..Default::default() };
+        let broker = |node_id| MetadataResponseBroker {
+            node_id,
+            host: "h".into(),
+            port: 9092,
+            ..Default::default()
+        };
         MetadataResponse {
             brokers: vec![broker(1), broker(2)],
             topics: vec![MetadataResponseTopic {
                 name: Some("t".into()),
                 topic_id: Uuid([id; 16]),
-                partitions: vec![MetadataResponsePartition { leader_id, leader_epoch, ..Default::default() }],
+                partitions: vec![MetadataResponsePartition {
+                    leader_id,
+                    leader_epoch,
+                    ..Default::default()
+                }],
                 ..Default::default()
             }],
             ..Default::default()

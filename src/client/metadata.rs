@@ -13,7 +13,10 @@ use crate::{
     Error, ErrorCode, Result,
     client::{KafkaClient, NodeKey, cluster::Cluster},
     consumer::options::MetadataOptions,
-    net::{backoff::Backoff, connection::{RequestId, later}},
+    net::{
+        backoff::Backoff,
+        connection::{RequestId, later},
+    },
     protocol::{self, metadata::MetadataRequest},
 };
 
@@ -88,9 +91,18 @@ impl Metadata {
     // What came in
 
     /// A request of ours was answered, or failed; says whether it was ours.
-    pub fn handle_response(&mut self, id: RequestId, result: &Result<(i16, Vec<u8>)>, client: &mut KafkaClient, now: Instant) -> bool {
+    pub fn handle_response(
+        &mut self,
+        id: RequestId,
+        result: &Result<(i16, Vec<u8>)>,
+        client: &mut KafkaClient,
+        now: Instant,
+    ) -> bool {
         let Some((node, _)) = self.in_flight.remove(&id) else { return false };
-        let outcome = result.as_ref().map_err(Clone::clone).and_then(|(version, body)| self.take_over(node, *version, body, client, now));
+        let outcome = result
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|(version, body)| self.take_over(node, *version, body, client, now));
         match outcome {
             Ok(()) => {
                 self.refreshed = Some(now);
@@ -117,9 +129,13 @@ impl Metadata {
     /// Sends what is to be asked.
     pub fn poll(&mut self, client: &mut KafkaClient, now: Instant) {
         self.avoided.retain(|_, until| now < *until);
-        let due = self.needed || self.refreshed.is_none_or(|at| now >= later(at, self.options.max_age));
+        let due =
+            self.needed || self.refreshed.is_none_or(|at| now >= later(at, self.options.max_age));
         let waiting = self.in_flight.values().any(|(_, sent)| now < later(*sent, PATIENCE));
-        if !due && self.in_flight.is_empty() || waiting || (now < self.retry_at && self.in_flight.is_empty()) {
+        if !due && self.in_flight.is_empty()
+            || waiting
+            || (now < self.retry_at && self.in_flight.is_empty())
+        {
             return;
         }
         let asked: Vec<i32> = self.in_flight.values().map(|(node, _)| node.id).collect();
@@ -195,9 +211,18 @@ impl Metadata {
         Ok(())
     }
 
-    fn take_over(&mut self, node: NodeKey, version: i16, body: &[u8], client: &mut KafkaClient, now: Instant) -> Result<()> {
-        let response = protocol::decode_response::<MetadataRequest>(body, version)
-            .map_err(|e| Error::Protocol { what: "Metadata response", reason: e.to_string().into() })?;
+    fn take_over(
+        &mut self,
+        node: NodeKey,
+        version: i16,
+        body: &[u8],
+        client: &mut KafkaClient,
+        now: Instant,
+    ) -> Result<()> {
+        let response =
+            protocol::decode_response::<MetadataRequest>(body, version).map_err(|e| {
+                Error::Protocol { what: "Metadata response", reason: e.to_string().into() }
+            })?;
         if version >= 6 {
             client.throttle(node, response.throttle_time_ms, now);
         }
@@ -206,7 +231,10 @@ impl Metadata {
             return Err(Error::Broker { api: "Metadata", code, detail: "".into() });
         }
         if response.brokers.is_empty() {
-            return Err(Error::Protocol { what: "Metadata response", reason: "it names no broker".into() });
+            return Err(Error::Protocol {
+                what: "Metadata response",
+                reason: "it names no broker".into(),
+            });
         }
         let before = leaders(&self.cluster, &self.topics);
         self.cluster.update(version, &response);
@@ -230,10 +258,17 @@ impl Metadata {
             match topic.error {
                 Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => unauthorized.push(name.to_string()),
                 Some(code @ ErrorCode::INVALID_TOPIC_EXCEPTION) => {
-                    self.errors.push_back(Error::Broker { api: "Metadata", code, detail: name.to_string().into() });
+                    self.errors.push_back(Error::Broker {
+                        api: "Metadata",
+                        code,
+                        detail: name.to_string().into(),
+                    });
                 }
                 Some(_) => self.needed = true,
-                None => self.needed |= topic.partitions.values().any(|p| p.leader.is_none()) || topic.partitions.is_empty(),
+                None => {
+                    self.needed |= topic.partitions.values().any(|p| p.leader.is_none())
+                        || topic.partitions.is_empty()
+                }
             }
         }
         if !unauthorized.is_empty() {
@@ -248,7 +283,14 @@ impl Metadata {
 }
 
 /// Who leads what, with the epoch: a difference is an election.
-fn leaders(cluster: &Cluster, topics: &BTreeSet<Arc<str>>) -> BTreeSet<(i32, Option<i32>, Arc<str>, i32)> {
+fn leaders(
+    cluster: &Cluster,
+    topics: &BTreeSet<Arc<str>>,
+) -> BTreeSet<(i32, Option<i32>, Arc<str>, i32)> {
     let partitions = topics.iter().filter_map(|name| cluster.topic(name).map(|t| (name, t)));
-    partitions.flat_map(|(name, t)| t.partitions.iter().filter_map(|(n, p)| Some((p.leader?, p.epoch, name.clone(), *n)))).collect()
+    partitions
+        .flat_map(|(name, t)| {
+            t.partitions.iter().filter_map(|(n, p)| Some((p.leader?, p.epoch, name.clone(), *n)))
+        })
+        .collect()
 }

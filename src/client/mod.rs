@@ -29,8 +29,8 @@ pub mod cluster;
 pub mod metadata;
 mod node;
 
-use node::{Link, Node};
 pub use node::{ConnectionId, NodeKey, Role};
+use node::{Link, Node};
 
 /// What the loop is to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,7 +96,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 impl KafkaClient {
     /// A client that knows only its bootstrap servers. `seed` decides where jitter and rotation begin.
     #[must_use]
-    pub fn new(options: ConnectionOptions, client_id: String, servers: &[HostPort], pool: ChunkPool, seed: u64, now: Instant) -> Self {
+    pub fn new(
+        options: ConnectionOptions,
+        client_id: String,
+        servers: &[HostPort],
+        pool: ChunkPool,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         let mut client = Self {
             options,
             client_id,
@@ -114,7 +121,9 @@ impl KafkaClient {
         client.random.shuffle(&mut servers);
         for server in servers {
             if client.options.dns_lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly {
-                client.commands.push_back(Command::Lookup(Lookup::CanonicalNames(server.host.clone())));
+                client
+                    .commands
+                    .push_back(Command::Lookup(Lookup::CanonicalNames(server.host.clone())));
             }
             client.add_bootstrap(server, now);
         }
@@ -149,7 +158,13 @@ impl KafkaClient {
     ///
     /// # Errors
     /// Where the request cannot be expressed in that version, or there is no such connection.
-    pub fn send<R: Request>(&mut self, key: NodeKey, version: i16, request: &R, now: Instant) -> Result<RequestId> {
+    pub fn send<R: Request>(
+        &mut self,
+        key: NodeKey,
+        version: i16,
+        request: &R,
+        now: Instant,
+    ) -> Result<RequestId> {
         let id = self.next_request;
         let timeout = self.options.request_timeout;
         let Some(connection) = self.connection_mut(key) else {
@@ -166,9 +181,12 @@ impl KafkaClient {
     /// Takes over the brokers that the cluster named; drops those it no longer names.
     pub fn set_brokers(&mut self, brokers: impl Iterator<Item = (i32, HostPort)>, now: Instant) {
         let named: BTreeMap<i32, HostPort> = brokers.collect();
-        let gone: Vec<NodeKey> = self.nodes.iter()
+        let gone: Vec<NodeKey> = self
+            .nodes
+            .iter()
             .filter(|(key, node)| key.id >= 0 && named.get(&key.id) != Some(&node.host))
-            .map(|(key, _)| *key).collect();
+            .map(|(key, _)| *key)
+            .collect();
         for key in gone {
             self.close_node(key, now, "the broker has left the cluster, or moved");
             self.nodes.remove(&key);
@@ -225,8 +243,12 @@ impl KafkaClient {
     /// A look-up was answered.
     pub fn handle_found(&mut self, lookup: &Lookup, found: Found, now: Instant) {
         match (lookup, found) {
-            (Lookup::Addresses(host), Found::Addresses(result)) => self.handle_addresses(host, result, now),
-            (Lookup::CanonicalNames(host), Found::CanonicalNames(Ok(names))) => self.expand_bootstrap(host, names, now),
+            (Lookup::Addresses(host), Found::Addresses(result)) => {
+                self.handle_addresses(host, result, now)
+            }
+            (Lookup::CanonicalNames(host), Found::CanonicalNames(Ok(names))) => {
+                self.expand_bootstrap(host, names, now)
+            }
             (_, Found::CanonicalNames(Err(error))) => {
                 log::warn!(target: "kafka_blocking::net", "{lookup:?}: {error}; the name is used as it is");
             }
@@ -269,8 +291,11 @@ impl KafkaClient {
 
     /// The time is `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let late: Vec<(ConnectionId, Failure)> = self.connections.iter_mut()
-            .filter_map(|(id, (_, c))| c.handle_timeout(now).err().map(|failure| (*id, failure))).collect();
+        let late: Vec<(ConnectionId, Failure)> = self
+            .connections
+            .iter_mut()
+            .filter_map(|(id, (_, c))| c.handle_timeout(now).err().map(|failure| (*id, failure)))
+            .collect();
         for (id, failure) in late {
             self.drop_connection(id, &failure, now);
         }
@@ -279,7 +304,10 @@ impl KafkaClient {
             .map(|(key, _)| *key).collect();
         for key in unresolved {
             let node = self.nodes.get_mut(&key).expect("listed above");
-            node.failed(format!("the name was not resolved within {:?}", node.setup_timeout()), true);
+            node.failed(
+                format!("the name was not resolved within {:?}", node.setup_timeout()),
+                true,
+            );
             self.back_off(key, now);
         }
     }
@@ -294,6 +322,12 @@ impl KafkaClient {
     /// What has happened, in order.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
         self.events.pop_front()
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has something.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next.
@@ -328,9 +362,15 @@ impl KafkaClient {
     pub fn unsupported<R: Request>(&self, key: NodeKey) -> Error {
         let theirs = self.open(key).and_then(|c| c.ranges().range(R::KEY));
         Error::UnsupportedVersion {
-            node: self.nodes.get(&key).map_or_else(|| key.to_string(), |n| n.host.to_string()).into(),
+            node: self
+                .nodes
+                .get(&key)
+                .map_or_else(|| key.to_string(), |n| n.host.to_string())
+                .into(),
             api: R::NAME,
-            theirs: theirs.map_or_else(|| "none".to_owned(), |(low, high)| format!("{low} to {high}")).into(),
+            theirs: theirs
+                .map_or_else(|| "none".to_owned(), |(low, high)| format!("{low} to {high}"))
+                .into(),
             ours: format!("{} to {}", R::VERSIONS.start(), R::VERSIONS.end()).into(),
         }
     }
@@ -344,12 +384,17 @@ impl KafkaClient {
     /// Whether a node neither has a connection nor gets one, because the last attempts failed.
     #[must_use]
     pub fn is_failing(&self, key: NodeKey) -> bool {
-        self.nodes.get(&key).is_some_and(|n| n.backoff.failures() > 0 && self.open(key).is_none_or(|c| !c.is_ready()))
+        self.nodes.get(&key).is_some_and(|n| {
+            n.backoff.failures() > 0 && self.open(key).is_none_or(|c| !c.is_ready())
+        })
     }
 
     /// A node that can be asked now what any node can answer; sees to it that there will be one.
     pub fn any_node(&mut self, avoid: impl Fn(i32) -> bool, now: Instant) -> Option<NodeKey> {
-        let ready = self.nodes.keys().filter(|k| k.role == Role::Control && !avoid(k.id))
+        let ready = self
+            .nodes
+            .keys()
+            .filter(|k| k.role == Role::Control && !avoid(k.id))
             .filter(|k| self.can_send(**k, now))
             .min_by_key(|k| (k.id < 0, self.open(**k).map_or(0, Connection::in_flight)));
         if let Some(key) = ready {
@@ -364,7 +409,9 @@ impl KafkaClient {
         if !under_way {
             // The one that has waited longest; learned brokers before bootstrap servers.
             let idle = control().filter(|(_, n)| n.link == Link::Idle && now >= n.retry_at);
-            let next = idle.min_by_key(|(k, n)| (n.backoff.failures(), k.id < 0, n.retry_at)).map(|(k, _)| *k);
+            let next = idle
+                .min_by_key(|(k, n)| (n.backoff.failures(), k.id < 0, n.retry_at))
+                .map(|(k, _)| *k);
             if let Some(key) = next {
                 self.ensure(key, now);
             }
@@ -375,11 +422,17 @@ impl KafkaClient {
     /// When [`any_node`](Self::any_node) may have more to say although nothing has come in.
     #[must_use]
     pub fn any_node_timeout(&self, now: Instant) -> Option<Instant> {
-        self.nodes.iter().filter(|(k, _)| k.role == Role::Control).filter_map(|(_, n)| match n.link {
-            Link::Idle => Some(n.retry_at),
-            Link::Resolving { since } => Some(later(since, PATIENCE)).filter(|at| now < *at),
-            Link::Open(_) => n.trying.map(|(_, since)| later(since, PATIENCE)).filter(|at| now < *at),
-        }).min()
+        self.nodes
+            .iter()
+            .filter(|(k, _)| k.role == Role::Control)
+            .filter_map(|(_, n)| match n.link {
+                Link::Idle => Some(n.retry_at),
+                Link::Resolving { since } => Some(later(since, PATIENCE)).filter(|at| now < *at),
+                Link::Open(_) => {
+                    n.trying.map(|(_, since)| later(since, PATIENCE)).filter(|at| now < *at)
+                }
+            })
+            .min()
     }
 
     /// What stands in the way of every node that cannot be reached, as `address: cause; …`; empty where all can.
@@ -388,7 +441,8 @@ impl KafkaClient {
         let control = self.nodes.iter().filter(|(k, _)| k.role == Role::Control);
         let failing = control.filter(|(k, _)| self.open(**k).is_none_or(|c| !c.is_ready()));
         let parts: Vec<String> = failing
-            .map(|(k, n)| n.describe(self.open(*k).map_or("", Connection::step), now)).collect();
+            .map(|(k, n)| n.describe(self.open(*k).map_or("", Connection::step), now))
+            .collect();
         parts.join("; ")
     }
 
@@ -422,7 +476,12 @@ impl KafkaClient {
 
     fn new_node(&self, host: HostPort, now: Instant) -> Node {
         let o = &self.options;
-        Node::new(host, Backoff::new(o.backoff, o.backoff_max), (o.setup_timeout, o.setup_timeout_max), now)
+        Node::new(
+            host,
+            Backoff::new(o.backoff, o.backoff_max),
+            (o.setup_timeout, o.setup_timeout_max),
+            now,
+        )
     }
 
     fn add_bootstrap(&mut self, server: HostPort, now: Instant) {
@@ -432,8 +491,12 @@ impl KafkaClient {
     }
 
     fn expand_bootstrap(&mut self, host: &str, names: Vec<String>, now: Instant) {
-        let known: Vec<(NodeKey, u16)> = self.nodes.iter()
-            .filter(|(k, n)| k.id < 0 && n.host.host == host).map(|(k, n)| (*k, n.host.port)).collect();
+        let known: Vec<(NodeKey, u16)> = self
+            .nodes
+            .iter()
+            .filter(|(k, n)| k.id < 0 && n.host.host == host)
+            .map(|(k, n)| (*k, n.host.port))
+            .collect();
         for (key, port) in known {
             if names.is_empty() || names.iter().any(|n| n == host) {
                 continue;
@@ -447,9 +510,12 @@ impl KafkaClient {
     }
 
     fn handle_addresses(&mut self, host: &str, result: io::Result<Vec<IpAddr>>, now: Instant) {
-        let waiting: Vec<NodeKey> = self.nodes.iter()
+        let waiting: Vec<NodeKey> = self
+            .nodes
+            .iter()
             .filter(|(_, n)| n.host.host == host && matches!(n.link, Link::Resolving { .. }))
-            .map(|(key, _)| *key).collect();
+            .map(|(key, _)| *key)
+            .collect();
         for key in waiting {
             let node = self.nodes.get_mut(&key).expect("listed above");
             match &result {
@@ -517,6 +583,8 @@ impl KafkaClient {
         self.commands.push_back(Command::Close(id));
         let Some(node) = self.nodes.get_mut(&key) else { return };
         let was_ready = connection.is_ready();
+        // Nothing was lost with a connection that nothing was asked on: brokers close idle ones, and so do we.
+        let quiet = was_ready && connection.in_flight() == 0;
         let cause = format!("{}: {}", failure.step, failure.source);
         log::debug!(target: "kafka_blocking::net", "{key} at {}: {cause}", node.host);
         let error = Error::Connection {
@@ -525,11 +593,19 @@ impl KafkaClient {
             source: Arc::new(io::Error::new(failure.source.kind(), failure.source.to_string())),
         };
         for id in connection.abandon() {
-            self.events.push_back(ClientEvent::Response { id, node: key, result: Err(error.clone()) });
+            self.events.push_back(ClientEvent::Response {
+                id,
+                node: key,
+                result: Err(error.clone()),
+            });
+        }
+        node.link = Link::Idle;
+        if quiet {
+            node.trying = None;
+            node.retry_at = later(now, self.options.backoff);
+            return;
         }
         node.failed(cause, failure.source.kind() == io::ErrorKind::TimedOut && !was_ready);
-        node.link = Link::Idle;
-        self.events.push_back(ClientEvent::Failed(key));
         if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
     }
 
@@ -544,9 +620,14 @@ impl KafkaClient {
 
     /// Bootstrap connections have done their work once real brokers are known.
     fn close_idle_bootstrap(&mut self, now: Instant) {
-        let idle: Vec<NodeKey> = self.nodes.keys()
-            .filter(|k| k.id < 0 && self.open(**k).is_some_and(|c| c.is_ready() && c.in_flight() == 0))
-            .copied().collect();
+        let idle: Vec<NodeKey> = self
+            .nodes
+            .keys()
+            .filter(|k| {
+                k.id < 0 && self.open(**k).is_some_and(|c| c.is_ready() && c.in_flight() == 0)
+            })
+            .copied()
+            .collect();
         for key in idle {
             self.close_node(key, now, "the brokers themselves are known now");
         }

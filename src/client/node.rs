@@ -59,7 +59,12 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(host: HostPort, backoff: Backoff, setup: (Duration, Duration), now: Instant) -> Self {
+    pub(super) fn new(
+        host: HostPort,
+        backoff: Backoff,
+        setup: (Duration, Duration),
+        now: Instant,
+    ) -> Self {
         Self {
             host,
             link: Link::Idle,
@@ -94,7 +99,9 @@ impl Node {
             self.setup = (self.setup * 2).min(self.setup_limits.1.max(self.setup_limits.0));
         }
         let place = match self.trying.take() {
-            Some((address, _)) if address.ip().to_string() != self.host.host => format!("{} ({address})", self.host),
+            Some((address, _)) if address.ip().to_string() != self.host.host => {
+                format!("{} ({address})", self.host)
+            }
             _ => self.host.to_string(),
         };
         match self.causes.iter_mut().find(|(at, _)| *at == place) {
@@ -109,10 +116,15 @@ impl Node {
 
     /// What stands in the way of this node, as `address: cause; …`.
     pub(super) fn describe(&self, step: &str, now: Instant) -> String {
-        let mut parts: Vec<String> = self.causes.iter().map(|(place, cause)| format!("{place}: {cause}")).collect();
+        let mut parts: Vec<String> =
+            self.causes.iter().map(|(place, cause)| format!("{place}: {cause}")).collect();
         match (self.link, self.trying) {
             (Link::Resolving { since }, _) => {
-                parts.push(format!("{}: looking up the name, for {:.1?}", self.host, now.saturating_duration_since(since)));
+                parts.push(format!(
+                    "{}: looking up the name, for {:.1?}",
+                    self.host,
+                    now.saturating_duration_since(since)
+                ));
             }
             (Link::Open(_), Some((address, since))) => {
                 let waited = now.saturating_duration_since(since);
@@ -131,6 +143,10 @@ impl Node {
 
 impl fmt::Display for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.id < 0 { write!(f, "bootstrap server {}", -self.id) } else { write!(f, "node {}", self.id) }
+        if self.id < 0 {
+            write!(f, "bootstrap server {}", -self.id)
+        } else {
+            write!(f, "node {}", self.id)
+        }
     }
 }

@@ -11,11 +11,7 @@ use std::{
 use crate::{
     Error, Result,
     consumer::{machines::Machines, options::Resolved},
-    net::{
-        connection::later,
-        resolver::Resolver,
-        selector::Selector,
-    },
+    net::{connection::later, resolver::Resolver, selector::Selector},
 };
 
 const WAKEUP: u8 = 1;
@@ -78,12 +74,16 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(options: &Resolved, resolver: Arc<dyn Resolver>) -> Result<(Self, Arc<Signals>)> {
-        let (selector, waker) = Selector::new(options.connection.socket_options.clone(), resolver).map_err(|source| Error::Connection {
-            node: "this machine".into(),
-            step: "making a selector",
-            source: Arc::new(source),
-        })?;
+    pub(crate) fn new(
+        options: &Resolved,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<(Self, Arc<Signals>)> {
+        let (selector, waker) = Selector::new(options.connection.socket_options.clone(), resolver)
+            .map_err(|source| Error::Connection {
+                node: "this machine".into(),
+                step: "making a selector",
+                source: Arc::new(source),
+            })?;
         let machines = Machines::new(options, fastrand::u64(..), now());
         Ok((Self { machines, selector }, Arc::new(Signals { flags: AtomicU8::new(0), waker })))
     }

@@ -42,7 +42,14 @@ impl Machines {
         let pool = ChunkPool::new(POOLED);
         let connection = options.connection.clone();
         Self {
-            client: KafkaClient::new(connection, options.client_id.clone(), &options.servers, pool, seed, now),
+            client: KafkaClient::new(
+                connection,
+                options.client_id.clone(),
+                &options.servers,
+                pool,
+                seed,
+                now,
+            ),
             metadata: Metadata::new(options.metadata.clone(), retry_backoff, seed, now),
             subscriptions: Subscriptions::new(options.reset),
             fetcher: Fetcher::new(options.fetch.clone(), retry_backoff),
@@ -90,7 +97,10 @@ impl Machines {
 
     /// An error that the caller of `poll` has to know.
     pub fn poll_error(&mut self) -> Option<Error> {
-        self.errors.pop_front().or_else(|| self.metadata.poll_error()).or_else(|| self.resets.poll_error())
+        self.errors
+            .pop_front()
+            .or_else(|| self.metadata.poll_error())
+            .or_else(|| self.resets.poll_error())
     }
 
     /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
@@ -101,7 +111,13 @@ impl Machines {
 
     /// The error of a call that took too long, with what stood in its way.
     #[must_use]
-    pub fn timeout(&self, operation: &'static str, after: Duration, subject: &str, now: Instant) -> Error {
+    pub fn timeout(
+        &self,
+        operation: &'static str,
+        after: Duration,
+        subject: &str,
+        now: Instant,
+    ) -> Error {
         let mut parts = vec![subject.to_owned(), self.client.describe_failures(now)];
         parts.extend(self.metadata.last_error().map(ToString::to_string));
         parts.retain(|part| !part.is_empty());
@@ -123,7 +139,9 @@ impl Machines {
         match event {
             ClientEvent::Ready(_) => {}
             ClientEvent::Failed(node) => self.fetcher.handle_node_failed(node, &mut cx),
-            ClientEvent::Fetch { id, node, piece } => self.fetcher.handle_piece(node, id, piece, &mut cx),
+            ClientEvent::Fetch { id, node, piece } => {
+                self.fetcher.handle_piece(node, id, piece, &mut cx)
+            }
             ClientEvent::Response { id, node, result } => {
                 if !self.resets.handle_response(node, id, &result, &mut cx) {
                     self.fetcher.handle_failure(node, id, &mut cx);

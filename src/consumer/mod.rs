@@ -94,7 +94,12 @@ impl KafkaConsumer {
         match ended {
             Ended::Done(result) => result?,
             Ended::TimedOut | Ended::Signalled => {
-                let error = driver.machines.timeout("bootstrap", options.bootstrap_timeout, "", driver.now());
+                let error = driver.machines.timeout(
+                    "bootstrap",
+                    options.bootstrap_timeout,
+                    "",
+                    driver.now(),
+                );
                 let Error::Timeout { cause, .. } = error else { return Err(error) };
                 return Err(Error::NoBrokersAvailable(cause));
             }
@@ -132,9 +137,11 @@ impl KafkaConsumer {
     {
         let partitions: BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
         for partition in &partitions {
-            options::check_topic(partition.topic())?;
+            check_topic(partition.topic())?;
             if partition.partition() < 0 {
-                return Err(Error::IllegalArgument(format!("{partition}: partitions count from 0").into()));
+                return Err(Error::IllegalArgument(
+                    format!("{partition}: partitions count from 0").into(),
+                ));
             }
         }
         self.change_subscription(|driver| driver.machines.subscriptions.assign(partitions))
@@ -159,7 +166,7 @@ impl KafkaConsumer {
         if topics.is_empty() {
             return Err(Error::IllegalArgument("subscribe() needs at least one topic".into()));
         }
-        topics.iter().try_for_each(|topic| options::check_topic(topic))?;
+        topics.iter().try_for_each(|topic| check_topic(topic))?;
         self.change_subscription(|driver| {
             driver.machines.subscriptions.subscribe(topics, driver.machines.metadata.cluster())
         })
@@ -286,7 +293,9 @@ impl KafkaConsumer {
     pub fn seek(&self, partition: impl Into<TopicPartition>, offset: i64) -> Result<()> {
         let partition = partition.into();
         if offset < 0 {
-            return Err(Error::IllegalArgument(format!("{partition}: offset {offset} is negative").into()));
+            return Err(Error::IllegalArgument(
+                format!("{partition}: offset {offset} is negative").into(),
+            ));
         }
         self.with_driver(|driver| {
             let id = driver.machines.subscriptions.seek(&partition, offset)?;
@@ -313,7 +322,8 @@ impl KafkaConsumer {
             let id = driver.machines.subscriptions.id(&partition)?;
             let ended = driver.run_until(until, &self.signals, |m| {
                 let state = m.subscriptions.state(id);
-                if let Some(position) = state.and_then(|s| s.position.filter(|_| s.reset.is_none())) {
+                if let Some(position) = state.and_then(|s| s.position.filter(|_| s.reset.is_none()))
+                {
                     return Some(Ok(position));
                 }
                 if state.is_some_and(|s| s.reset == Some(OffsetReset::None)) {
@@ -377,7 +387,10 @@ impl KafkaConsumer {
             let now = driver.now();
             driver.machines.subscription_changed(now);
             let mut cursor = self.cursor.borrow_mut();
-            if cursor.position().is_some_and(|(id, _)| driver.machines.subscriptions.state(id).is_none()) {
+            if cursor
+                .position()
+                .is_some_and(|(id, _)| driver.machines.subscriptions.state(id).is_none())
+            {
                 cursor.clear();
             }
             Ok(())
@@ -402,7 +415,8 @@ impl KafkaConsumer {
                 None => {}
             }
             if let Patience::Fresh(timeout) = patience {
-                patience = timeout.map_or(Patience::Endless, |timeout| Patience::Until(deadline(timeout)));
+                patience =
+                    timeout.map_or(Patience::Endless, |timeout| Patience::Until(deadline(timeout)));
             }
             match self.refill(patience) {
                 Ok(Refill::Filled) => {}
@@ -418,7 +432,9 @@ impl KafkaConsumer {
     fn refill(&self, patience: Patience) -> Result<Refill> {
         self.with_driver(|driver| {
             if *driver.machines.subscriptions.mode() == Mode::None {
-                return Err(Error::IllegalState("nothing to read from: call subscribe() or assign() first".into()));
+                return Err(Error::IllegalState(
+                    "nothing to read from: call subscribe() or assign() first".into(),
+                ));
             }
             self.cursor.borrow_mut().clear();
             let until = match patience {
@@ -439,7 +455,11 @@ impl KafkaConsumer {
                         return Some(Ok(()));
                     }
                     let stuck = m.subscriptions.without_policy().cloned();
-                    m.poll_error().or_else(|| stuck.map(|partition| Error::NoOffsetForPartition { partition })).map(Err)
+                    m.poll_error()
+                        .or_else(|| {
+                            stuck.map(|partition| Error::NoOffsetForPartition { partition })
+                        })
+                        .map(Err)
                 })?;
                 match ended {
                     Ended::Done(result) => result?,
@@ -475,10 +495,21 @@ impl KafkaConsumer {
         self.with_driver(|driver| {
             let now = driver.now();
             self.cursor.borrow_mut().clear();
-            driver.machines.fetcher.handle_damage(damage.id, &mut driver.machines.subscriptions, now);
+            driver.machines.fetcher.handle_damage(
+                damage.id,
+                &mut driver.machines.subscriptions,
+                now,
+            );
             Ok(damage.error)
         })
     }
+}
+
+fn check_topic(name: &str) -> Result<()> {
+    let refused = options::Topics::check_name(name).err();
+    refused.map_or(Ok(()), |r| {
+        Err(Error::IllegalArgument(format!("{:?}: {}", r.value, r.allowed).into()))
+    })
 }
 
 /// How long to wait for records.

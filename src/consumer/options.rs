@@ -1,8 +1,15 @@
 //! Which options a consumer has: the table of their names, types, defaults and ranges.
 
+use std::{fmt, sync::Arc};
+
 use crate::{
-    error::Error,
-    net::{servers::Servers, socket_options::SocketOptions},
+    consumer::KafkaConsumer,
+    error::{Error, Result},
+    net::{
+        resolver::{Resolver, SystemResolver},
+        servers::Servers,
+        socket_options::SocketOptions,
+    },
     options::{Millis, Refused, options},
 };
 
@@ -37,6 +44,17 @@ pub use values::{DnsLookup, OffsetReset};
 pub struct ConsumerBuilder {
     values: ConsumerValues,
     error: Option<Error>,
+    resolver: UserResolver,
+}
+
+/// The resolver that was given, if one was.
+#[derive(Clone, Default)]
+struct UserResolver(Option<Arc<dyn Resolver>>);
+
+impl fmt::Debug for UserResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "given" } else { "the system's" })
+    }
 }
 
 impl ConsumerBuilder {
@@ -62,6 +80,29 @@ impl ConsumerBuilder {
     #[must_use]
     pub fn set(self, name: &str, value: &str) -> Self {
         self.set_by_name(name, value)
+    }
+
+    /// Finds the addresses of brokers with `resolver` instead of the operating system.
+    ///
+    /// It is called on helper threads; see [`Resolver`]. There is no such option in kafka-python.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = UserResolver(Some(Arc::new(resolver)));
+        self
+    }
+
+    /// Makes the consumer and connects it. Blocks until a broker has told what the cluster looks like, up to
+    /// `bootstrap_timeout_ms`.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for an option that is not allowed or not served, before anything is connected;
+    /// [`Error::NoBrokersAvailable`] with each address and its cause when no broker answered in time;
+    /// [`Error::UnsupportedVersion`] for a broker that is too old.
+    ///
+    /// kafka-python: the constructor `KafkaConsumer(…)`.
+    pub fn build(self) -> Result<KafkaConsumer> {
+        let resolver = self.resolver.0.clone().unwrap_or_else(|| Arc::new(SystemResolver));
+        KafkaConsumer::connect(self.resolve()?, resolver)
     }
 
     /// Refused by `build()`: the consumer waits with the operating system's own selector, and takes no other one.

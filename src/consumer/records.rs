@@ -57,7 +57,9 @@ impl ConsumerRecords {
 
     pub(super) fn push(&mut self, record: ConsumerRecord) {
         self.count += 1;
-        let belongs = |(p, _): &(TopicPartition, _)| p.partition() == record.partition() && p.topic() == record.topic();
+        let belongs = |(p, _): &(TopicPartition, _)| {
+            p.partition() == record.partition() && p.topic() == record.topic()
+        };
         if !self.partitions.get(self.last).is_some_and(belongs) {
             self.last = self.partitions.iter().position(belongs).unwrap_or_else(|| {
                 self.partitions.push((record.topic_partition(), Vec::new()));

@@ -18,7 +18,8 @@ use crate::{
         fetch_stream::{FetchPiece, RecordsPiece},
     },
     protocol::fetch::{
-        FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, ForgottenTopic, PartitionData,
+        FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
+        ForgottenTopic, PartitionData,
     },
     subscriptions::{PartitionId, Subscriptions},
     types::TopicPartition,
@@ -147,8 +148,16 @@ impl Fetcher {
     // What came in
 
     /// A part of an answer has come.
-    pub fn handle_piece(&mut self, node: NodeKey, id: RequestId, piece: FetchPiece, cx: &mut Context<'_>) {
-        let Some(flight) = self.nodes.get_mut(&node.id).and_then(|n| n.flight.as_mut()) else { return };
+    pub fn handle_piece(
+        &mut self,
+        node: NodeKey,
+        id: RequestId,
+        piece: FetchPiece,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(flight) = self.nodes.get_mut(&node.id).and_then(|n| n.flight.as_mut()) else {
+            return;
+        };
         if flight.id != id {
             return;
         }
@@ -161,7 +170,9 @@ impl Fetcher {
             FetchPiece::Topic(topic) => flight.topic = topic_name(&topic, cx),
             FetchPiece::Partition(partition) => self.handle_partition(node.id, &partition, cx),
             FetchPiece::Records(piece) => self.handle_records(node.id, piece, cx),
-            FetchPiece::PartitionEnd { partition, truncated } => self.handle_partition_end(node.id, &partition, truncated, cx),
+            FetchPiece::PartitionEnd { partition, truncated } => {
+                self.handle_partition_end(node.id, &partition, truncated, cx)
+            }
             FetchPiece::End(top) => {
                 let Some(node) = self.nodes.get_mut(&node.id) else { return };
                 if let Some(Flight { failed: false, .. }) = node.flight.take() {
@@ -200,7 +211,9 @@ impl Fetcher {
             self.poll_node(id, cx);
         }
         self.nodes.retain(|id, node| {
-            node.flight.is_some() || !node.session.is_empty() || cx.client.knows(NodeKey { id: *id, role: Role::Fetch })
+            node.flight.is_some()
+                || !node.session.is_empty()
+                || cx.client.knows(NodeKey { id: *id, role: Role::Fetch })
         });
         cx.client.set_gated(self.ready_bytes >= READY_ENOUGH, cx.now);
     }
@@ -222,6 +235,12 @@ impl Fetcher {
     #[must_use]
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// Whether what is to be handed out next are records.
+    #[must_use]
+    pub fn has_ready_records(&self) -> bool {
+        matches!(self.ready.front(), Some(Ready { item: Item::Records(_), .. }))
     }
 
     /// Whether so little is ready that reading on is worth while.
@@ -328,7 +347,8 @@ impl Fetcher {
 
     /// Tells the caller that none of a broker's partitions can be fetched.
     fn fail_members(&mut self, node: i32, error: &Error, cx: &mut Context<'_>) {
-        let members: Vec<PartitionId> = self.homes.iter().filter(|(_, home)| **home == node).map(|(id, _)| *id).collect();
+        let members: Vec<PartitionId> =
+            self.homes.iter().filter(|(_, home)| **home == node).map(|(id, _)| *id).collect();
         for id in members {
             self.push(id, Item::Failed(error.clone()), cx);
         }
@@ -350,13 +370,19 @@ impl Fetcher {
         state.session.reset(true);
         let session_lost = matches!(
             code,
-            ErrorCode::FETCH_SESSION_ID_NOT_FOUND | ErrorCode::INVALID_FETCH_SESSION_EPOCH | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
+            ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+                | ErrorCode::INVALID_FETCH_SESSION_EPOCH
+                | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
         );
         if !session_lost || state.retry_at.is_some() {
             cx.metadata.request_update();
         }
         // A lost session costs nothing the first time; whatever comes again and again waits.
-        let delay = if session_lost && state.retry_at.is_none() { Duration::ZERO } else { self.retry_backoff };
+        let delay = if session_lost && state.retry_at.is_none() {
+            Duration::ZERO
+        } else {
+            self.retry_backoff
+        };
         state.retry_at = Some(later(cx.now, delay));
     }
 
@@ -366,27 +392,40 @@ impl Fetcher {
         flight.reading = None;
         flight.progress = false;
         let Some(topic) = &flight.topic else { return };
-        let Ok(id) = cx.subscriptions.id(&TopicPartition::new(topic.clone(), answer.partition_index)) else { return };
+        let Ok(id) =
+            cx.subscriptions.id(&TopicPartition::new(topic.clone(), answer.partition_index))
+        else {
+            return;
+        };
         if !flight.seen.insert(id) {
             return; // twice in one answer
         }
         // What was asked for is still what is wanted: no seek, no other leader since.
         let wanted = cx.subscriptions.state(id).and_then(|s| s.fetch_offset);
-        let Some(offset) = wanted.filter(|_| state.session.told_offset(id) == wanted) else { return };
+        let Some(offset) = wanted.filter(|_| state.session.told_offset(id) == wanted) else {
+            return;
+        };
         match ErrorCode(answer.error_code) {
             ErrorCode::NONE => flight.reading = Some((id, offset)),
             code => self.handle_partition_error(id, offset, code, cx),
         }
     }
 
-    fn handle_partition_error(&mut self, id: PartitionId, offset: i64, code: ErrorCode, cx: &mut Context<'_>) {
+    fn handle_partition_error(
+        &mut self,
+        id: PartitionId,
+        offset: i64,
+        code: ErrorCode,
+        cx: &mut Context<'_>,
+    ) {
         let Some(state) = cx.subscriptions.state(id) else { return };
         let partition = state.partition.clone();
         log::debug!(target: "kafka_blocking::fetch", "{partition} at {offset}: {code}");
         match code {
             ErrorCode::OFFSET_OUT_OF_RANGE => self.push(id, Item::OutOfRange(offset), cx),
             ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
-                let error = Error::TopicAuthorizationFailed { topics: vec![partition.topic().to_owned()] };
+                let error =
+                    Error::TopicAuthorizationFailed { topics: vec![partition.topic().to_owned()] };
                 self.push(id, Item::Failed(error), cx);
             }
             code if code.retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => {
@@ -401,7 +440,9 @@ impl Fetcher {
     }
 
     fn handle_records(&mut self, node: i32, piece: RecordsPiece, cx: &mut Context<'_>) {
-        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else { return };
+        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else {
+            return;
+        };
         let Some((id, offset)) = flight.reading else { return };
         if cx.subscriptions.state(id).and_then(|s| s.fetch_offset) != Some(offset) {
             flight.reading = None; // a seek in mid-response
@@ -427,13 +468,27 @@ impl Fetcher {
         }
     }
 
-    fn handle_partition_end(&mut self, node: i32, answer: &PartitionData, truncated: bool, cx: &mut Context<'_>) {
-        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else { return };
+    fn handle_partition_end(
+        &mut self,
+        node: i32,
+        answer: &PartitionData,
+        truncated: bool,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else {
+            return;
+        };
         let reading = flight.reading.take();
         if let Some(topic) = &flight.topic {
             let partition = TopicPartition::new(topic.clone(), answer.partition_index);
             let leader = &answer.current_leader;
-            if leader.leader_id >= 0 && !cx.metadata.cluster_mut().update_leader(&partition, leader.leader_id, leader.leader_epoch) {
+            if leader.leader_id >= 0
+                && !cx.metadata.cluster_mut().update_leader(
+                    &partition,
+                    leader.leader_id,
+                    leader.leader_epoch,
+                )
+            {
                 cx.metadata.request_update();
             }
         }
@@ -441,7 +496,12 @@ impl Fetcher {
             let Some(state) = cx.subscriptions.state(id) else { return };
             let limit = u64::from(self.options.partition_max_bytes.unsigned_abs());
             let partition = state.partition.clone();
-            let error = Error::RecordTooLarge { partition, offset, limit, option: "max_partition_fetch_bytes" };
+            let error = Error::RecordTooLarge {
+                partition,
+                offset,
+                limit,
+                option: "max_partition_fetch_bytes",
+            };
             self.push(id, Item::Failed(error), cx);
         }
     }
@@ -482,7 +542,11 @@ fn size(ready: &Ready) -> usize {
 
 fn topic_name(topic: &FetchableTopicResponse, cx: &Context<'_>) -> Option<Arc<str>> {
     let cluster = cx.metadata.cluster();
-    if topic.topic.is_empty() { cluster.topic_name(topic.topic_id).cloned() } else { Some(topic.topic.as_str().into()) }
+    if topic.topic.is_empty() {
+        cluster.topic_name(topic.topic_id).cloned()
+    } else {
+        Some(topic.topic.as_str().into())
+    }
 }
 
 fn fetch_request(options: &FetchOptions, version: i16, next: NextRequest) -> FetchRequest {
@@ -506,19 +570,33 @@ fn fetch_request(options: &FetchOptions, version: i16, next: NextRequest) -> Fet
         let (topic, topic_id) = name_or_id(&ask.partition, ask.topic_id, by_id);
         match request.topics.last_mut().filter(|t| t.topic == topic && t.topic_id == topic_id) {
             Some(last) => last.partitions.push(partition),
-            None => request.topics.push(FetchTopic { topic, topic_id, partitions: vec![partition], ..FetchTopic::default() }),
+            None => request.topics.push(FetchTopic {
+                topic,
+                topic_id,
+                partitions: vec![partition],
+                ..FetchTopic::default()
+            }),
         }
     }
     for (partition, id) in next.forgotten {
         let (topic, topic_id) = name_or_id(&partition, id, by_id);
         let partitions = vec![partition.partition()];
-        request.forgotten_topics_data.push(ForgottenTopic { topic, topic_id, partitions, ..ForgottenTopic::default() });
+        request.forgotten_topics_data.push(ForgottenTopic {
+            topic,
+            topic_id,
+            partitions,
+            ..ForgottenTopic::default()
+        });
     }
     request
 }
 
 /// A topic as a version of Fetch names it.
-fn name_or_id(partition: &TopicPartition, id: Option<crate::wire::Uuid>, by_id: bool) -> (String, crate::wire::Uuid) {
+fn name_or_id(
+    partition: &TopicPartition,
+    id: Option<crate::wire::Uuid>,
+    by_id: bool,
+) -> (String, crate::wire::Uuid) {
     match id {
         Some(id) if by_id => (String::new(), id),
         _ => (partition.topic().to_owned(), crate::wire::Uuid::default()),
@@ -531,7 +609,13 @@ impl Fetcher {
     ///
     /// # Errors
     /// What the caller has to know.
-    pub fn settle(&mut self, id: PartitionId, item: Item, subscriptions: &mut Subscriptions, now: Instant) -> Result<()> {
+    pub fn settle(
+        &mut self,
+        id: PartitionId,
+        item: Item,
+        subscriptions: &mut Subscriptions,
+        now: Instant,
+    ) -> Result<()> {
         let result = match item {
             Item::Records(_) => Ok(()),
             Item::Failed(error) => Err(error),
@@ -544,7 +628,12 @@ impl Fetcher {
     }
 
     /// What was handed out last turned out damaged: fetches it again, after a while.
-    pub fn handle_damage(&mut self, id: PartitionId, subscriptions: &mut Subscriptions, now: Instant) {
+    pub fn handle_damage(
+        &mut self,
+        id: PartitionId,
+        subscriptions: &mut Subscriptions,
+        now: Instant,
+    ) {
         self.discard(id);
         subscriptions.refetch(id, Some(later(now, self.retry_backoff)));
     }

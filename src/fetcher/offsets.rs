@@ -13,7 +13,10 @@ use crate::{
     net::connection::{RequestId, later},
     protocol::{
         self,
-        list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopic},
+        list_offsets::{
+            ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest,
+            ListOffsetsTopic,
+        },
     },
     subscriptions::PartitionId,
     types::TopicPartition,
@@ -47,19 +50,33 @@ impl OffsetResets {
     }
 
     /// A request was answered, or failed; says whether it was ours.
-    pub fn handle_response(&mut self, node: NodeKey, id: RequestId, result: &Result<(i16, Vec<u8>)>, cx: &mut Context<'_>) -> bool {
+    pub fn handle_response(
+        &mut self,
+        node: NodeKey,
+        id: RequestId,
+        result: &Result<(i16, Vec<u8>)>,
+        cx: &mut Context<'_>,
+    ) -> bool {
         let Some(asked) = self.in_flight.remove(&id) else { return false };
         for (id, ..) in &asked {
             self.asked.remove(id);
         }
         let response = result.as_ref().map_err(Clone::clone).and_then(|(version, body)| {
-            let response = protocol::decode_response::<ListOffsetsRequest>(body, *version)
-                .map_err(|e| Error::Protocol { what: "ListOffsets response", reason: e.to_string().into() })?;
+            let response =
+                protocol::decode_response::<ListOffsetsRequest>(body, *version).map_err(|e| {
+                    Error::Protocol { what: "ListOffsets response", reason: e.to_string().into() }
+                })?;
             cx.client.throttle(node, response.throttle_time_ms, cx.now);
             Ok(response)
         });
         let answers: BTreeMap<(&str, i32), &ListOffsetsPartitionResponse> = match &response {
-            Ok(r) => r.topics.iter().flat_map(|t| t.partitions.iter().map(|p| ((t.name.as_str(), p.partition_index), p))).collect(),
+            Ok(r) => r
+                .topics
+                .iter()
+                .flat_map(|t| {
+                    t.partitions.iter().map(|p| ((t.name.as_str(), p.partition_index), p))
+                })
+                .collect(),
             Err(error) => {
                 log::debug!(target: "kafka_blocking::fetch", "{node}: {error}");
                 cx.metadata.request_update();
@@ -75,14 +92,17 @@ impl OffsetResets {
 
     /// Sends what is to be asked.
     pub fn poll(&mut self, cx: &mut Context<'_>) {
-        let mut by_leader: BTreeMap<i32, Vec<(PartitionId, TopicPartition, OffsetReset)>> = BTreeMap::new();
+        let mut by_leader: BTreeMap<i32, Vec<(PartitionId, TopicPartition, OffsetReset)>> =
+            BTreeMap::new();
         for (id, state) in cx.subscriptions.unresolved() {
             let Some(policy) = state.reset.filter(|p| *p != OffsetReset::None) else { continue };
             if self.asked.contains(&id) || self.retry_at.get(&id).is_some_and(|at| cx.now < *at) {
                 continue;
             }
             match cx.metadata.cluster().leader(&state.partition) {
-                Some(leader) => by_leader.entry(leader).or_default().push((id, state.partition.clone(), policy)),
+                Some(leader) => {
+                    by_leader.entry(leader).or_default().push((id, state.partition.clone(), policy))
+                }
                 None => cx.metadata.request_update(),
             }
         }
@@ -103,7 +123,12 @@ impl OffsetResets {
         self.errors.pop_front()
     }
 
-    fn ask(&mut self, leader: i32, partitions: Vec<(PartitionId, TopicPartition, OffsetReset)>, cx: &mut Context<'_>) {
+    fn ask(
+        &mut self,
+        leader: i32,
+        partitions: Vec<(PartitionId, TopicPartition, OffsetReset)>,
+        cx: &mut Context<'_>,
+    ) {
         let key = NodeKey { id: leader, role: Role::Control };
         if !cx.client.can_send(key, cx.now) {
             cx.client.ensure(key, cx.now);
@@ -149,11 +174,17 @@ impl OffsetResets {
                 cx.subscriptions.set_position(id, answer.offset);
             }
             (Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED), _) => {
-                self.errors.push_back(Error::TopicAuthorizationFailed { topics: vec![partition.topic().to_owned()] });
+                self.errors.push_back(Error::TopicAuthorizationFailed {
+                    topics: vec![partition.topic().to_owned()],
+                });
                 self.retry_later([id], cx.now);
             }
             (Some(code), _) if code != ErrorCode::NONE && !code.retriable() => {
-                self.errors.push_back(Error::Broker { api: "ListOffsets", code, detail: partition.to_string().into() });
+                self.errors.push_back(Error::Broker {
+                    api: "ListOffsets",
+                    code,
+                    detail: partition.to_string().into(),
+                });
                 self.retry_later([id], cx.now);
             }
             _ => {
@@ -173,7 +204,10 @@ impl OffsetResets {
     }
 }
 
-fn request(partitions: &[(PartitionId, TopicPartition, OffsetReset)], cx: &Context<'_>) -> ListOffsetsRequest {
+fn request(
+    partitions: &[(PartitionId, TopicPartition, OffsetReset)],
+    cx: &Context<'_>,
+) -> ListOffsetsRequest {
     let mut request = ListOffsetsRequest { replica_id: -1, ..ListOffsetsRequest::default() };
     for (_, partition, policy) in partitions {
         let known = cx.metadata.cluster().partition(partition);

@@ -5,11 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    subscriptions::PartitionId,
-    types::TopicPartition,
-    wire::Uuid,
-};
+use crate::{subscriptions::PartitionId, types::TopicPartition, wire::Uuid};
 
 /// What is asked about one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +47,11 @@ impl Session {
     /// Asks for a partition from now on, or for other data of it.
     pub(super) fn want(&mut self, id: PartitionId, wanted: Ask) {
         let told = self.members.remove(&id).and_then(|m| m.told);
-        if told.as_ref() == Some(&wanted) { self.dirty.remove(&id) } else { self.dirty.insert(id) };
+        if told.as_ref() == Some(&wanted) {
+            self.dirty.remove(&id)
+        } else {
+            self.dirty.insert(id)
+        };
         self.members.insert(id, Member { wanted, told });
     }
 
@@ -74,7 +74,8 @@ impl Session {
 
     /// Whether every partition's topic has an id, without which newer versions cannot name it.
     pub(super) fn all_have_ids(&self) -> bool {
-        self.members.values().all(|m| m.wanted.topic_id.is_some()) && self.forgotten.values().all(Option::is_some)
+        self.members.values().all(|m| m.wanted.topic_id.is_some())
+            && self.forgotten.values().all(Option::is_some)
     }
 
     /// What to say next, taken as said. `sessions`: whether the broker has them and we want them.
@@ -105,7 +106,12 @@ impl Session {
             (true, false) => (self.id, 0),
             (true, true) => (self.id, self.epoch),
         };
-        NextRequest { session_id, session_epoch, asks, forgotten: std::mem::take(&mut self.forgotten).into_iter().collect() }
+        NextRequest {
+            session_id,
+            session_epoch,
+            asks,
+            forgotten: std::mem::take(&mut self.forgotten).into_iter().collect(),
+        }
     }
 
     /// The broker answered without a top-level error, in the session that it names.
@@ -136,7 +142,8 @@ mod tests {
     }
 
     fn offsets(request: &NextRequest) -> Vec<(i32, i64)> {
-        let mut all: Vec<_> = request.asks.iter().map(|a| (a.partition.partition(), a.offset)).collect();
+        let mut all: Vec<_> =
+            request.asks.iter().map(|a| (a.partition.partition(), a.offset)).collect();
         all.sort_unstable();
         all
     }
@@ -201,7 +208,8 @@ mod tests {
     #[test]
     fn without_sessions_each_partition_is_first_in_its_turn() {
         let mut session = established();
-        let first: BTreeSet<i32> = (0..2).map(|_| session.next_request(false).asks[0].partition.partition()).collect();
+        let first: BTreeSet<i32> =
+            (0..2).map(|_| session.next_request(false).asks[0].partition.partition()).collect();
         assert_eq!(first.len(), 2);
     }
 

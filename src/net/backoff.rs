@@ -51,7 +51,10 @@ mod tests {
             for exact in [50, 100, 200, 400, 800, 1000, 1000, 1000] {
                 let delay = backoff.next_delay(&mut random).as_secs_f64() * 1000.0;
                 let exact = f64::from(exact);
-                assert!((0.8 * exact..=(1.2 * exact).min(1000.0) + 0.001).contains(&delay), "{delay} for {exact}");
+                assert!(
+                    (0.8 * exact..=(1.2 * exact).min(1000.0) + 0.001).contains(&delay),
+                    "{delay} for {exact}"
+                );
             }
         }
     }

@@ -101,7 +101,11 @@ enum Incoming {
     /// The length of the next frame and its correlation id.
     Head,
     /// A frame that is read whole; `length` is the body's.
-    Whole { body: Vec<u8>, filled: usize, length: usize },
+    Whole {
+        body: Vec<u8>,
+        filled: usize,
+        length: usize,
+    },
     Fetch(Box<FetchStream>),
 }
 
@@ -165,10 +169,23 @@ impl Connection {
         now: Instant,
     ) -> Result<(), crate::wire::EncodeError> {
         let correlation = self.correlation;
-        protocol::encode_request(&mut self.out, version, correlation, Some(&self.client_id), request)?;
+        protocol::encode_request(
+            &mut self.out,
+            version,
+            correlation,
+            Some(&self.client_id),
+            request,
+        )?;
         self.correlation = self.correlation.wrapping_add(1);
         let deadline = later(now, timeout);
-        self.in_flight.push_back(InFlight { id, key: R::KEY, version, correlation, deadline, timeout });
+        self.in_flight.push_back(InFlight {
+            id,
+            key: R::KEY,
+            version,
+            correlation,
+            deadline,
+            timeout,
+        });
         self.active = now;
         Ok(())
     }
@@ -191,12 +208,13 @@ impl Connection {
 
     /// Where the next bytes from the socket go, or `None` when none are wanted.
     pub fn read_space(&mut self) -> Option<&mut [u8]> {
-        if self.gated && matches!(self.incoming, Incoming::Fetch(_)) {
+        if self.is_gated() {
             return None;
         }
+        let direct = self.reads_directly();
         match &mut self.incoming {
-            Incoming::Fetch(stream) if self.staging.data().is_empty() && stream.space().is_some() => stream.space(),
-            Incoming::Whole { body, filled, length } if self.staging.data().is_empty() => {
+            Incoming::Fetch(stream) if direct => stream.space(),
+            Incoming::Whole { body, filled, length } if direct => {
                 if body.len() == *filled {
                     // Grows with what arrives, not with what is claimed.
                     body.resize((*length).min((*filled * 2).max(4096)), 0);
@@ -213,9 +231,9 @@ impl Connection {
     /// Where they are no answer to what was asked; the connection is then at its end.
     pub fn handle_read(&mut self, n: usize, now: Instant) -> Result<(), Failure> {
         self.active = now;
-        let direct = self.staging.data().is_empty();
+        let direct = self.reads_directly();
         match &mut self.incoming {
-            Incoming::Fetch(stream) if direct && stream.space().is_some() => stream.advance(n),
+            Incoming::Fetch(stream) if direct => stream.advance(n),
             Incoming::Whole { filled, .. } if direct => *filled += n,
             _ => self.staging.advance(n),
         }
@@ -230,14 +248,22 @@ impl Connection {
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
         if self.state != State::Ready && now >= self.setup_deadline {
             let waited = self.limits.setup_timeout;
-            return Err(self.failure(io::ErrorKind::TimedOut, format!("nothing came within {waited:?}")));
+            return Err(
+                self.failure(io::ErrorKind::TimedOut, format!("nothing came within {waited:?}"))
+            );
         }
         if let Some(first) = self.expired(now) {
-            let text = format!("{} was not answered within {:?}", protocol::api_name(first.key), first.timeout);
+            let text = format!(
+                "{} was not answered within {:?}",
+                protocol::api_name(first.key),
+                first.timeout
+            );
             return Err(self.failure(io::ErrorKind::TimedOut, text));
         }
         if self.is_idle(now) {
-            return Err(self.failure(io::ErrorKind::Other, "idle".to_owned()));
+            return Err(
+                self.failure(io::ErrorKind::Other, "idle for connections_max_idle_ms".to_owned())
+            );
         }
         Ok(())
     }
@@ -306,7 +332,7 @@ impl Connection {
     /// Whether the socket has bytes for us that we do not want yet.
     #[must_use]
     pub fn is_gated(&self) -> bool {
-        self.gated && matches!(self.incoming, Incoming::Fetch(_))
+        self.gated && matches!(&self.incoming, Incoming::Fetch(stream) if stream.is_in_records())
     }
 
     /// What the broker speaks.
@@ -327,21 +353,44 @@ impl Connection {
 
     /// A failure in the present step.
     #[must_use]
-    pub fn failure(&self, kind: io::ErrorKind, text: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    pub fn failure(
+        &self,
+        kind: io::ErrorKind,
+        text: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Failure {
         Failure { step: self.step(), source: io::Error::new(kind, text) }
     }
 
     // Helpers
 
+    /// Whether the next bytes belong to something large, which they are read into without a copy.
+    fn reads_directly(&self) -> bool {
+        self.staging.data().is_empty()
+            && match &self.incoming {
+                Incoming::Head => false,
+                Incoming::Whole { .. } => true,
+                Incoming::Fetch(stream) => stream.has_space(),
+            }
+    }
+
     fn ask_versions(&mut self, version: i16, now: Instant) {
         self.state = State::Versions { asked: version };
         let request = ApiVersionsRequest {
-            client_software_name: if version >= 3 { env!("CARGO_PKG_NAME").to_owned() } else { String::new() },
-            client_software_version: if version >= 3 { env!("CARGO_PKG_VERSION").to_owned() } else { String::new() },
+            client_software_name: if version >= 3 {
+                env!("CARGO_PKG_NAME").to_owned()
+            } else {
+                String::new()
+            },
+            client_software_version: if version >= 3 {
+                env!("CARGO_PKG_VERSION").to_owned()
+            } else {
+                String::new()
+            },
             ..ApiVersionsRequest::default()
         };
         // The set-up deadline covers it; a deadline of its own would only be later.
-        self.send(0, version, &request, self.limits.setup_timeout, now).expect("every field is in this version");
+        self.send(0, version, &request, self.limits.setup_timeout, now)
+            .expect("every field is in this version");
     }
 
     fn decode(&mut self, now: Instant) -> Result<(), Failure> {
@@ -369,7 +418,12 @@ impl Connection {
                 Incoming::Fetch(stream) => {
                     let piece = stream.decode(&mut self.staging, &self.pool);
                     let done = stream.is_done();
-                    let piece = piece.map_err(|e| self.failure(io::ErrorKind::InvalidData, format!("malformed Fetch response: {e}")))?;
+                    let piece = piece.map_err(|e| {
+                        self.failure(
+                            io::ErrorKind::InvalidData,
+                            format!("malformed Fetch response: {e}"),
+                        )
+                    })?;
                     let Some(piece) = piece else { return Ok(()) };
                     let id = self.in_flight.front().expect("the request that is answered").id;
                     self.events.push_back(Event::Fetch { id, piece });
@@ -393,10 +447,15 @@ impl Connection {
         let Some(head) = data.first_chunk::<8>() else { return Ok(false) };
         let correlation = i32::from_be_bytes(head[4..].try_into().expect("four bytes"));
         let Some(request) = self.in_flight.front() else {
-            return Err(self.failure(io::ErrorKind::InvalidData, "an answer to nothing that was asked"));
+            return Err(
+                self.failure(io::ErrorKind::InvalidData, "an answer to nothing that was asked")
+            );
         };
         if request.correlation != correlation {
-            let text = format!("correlation id {correlation} in the answer to {}", request.correlation);
+            let text = format!(
+                "correlation id {correlation} in the answer to the request with {}",
+                request.correlation
+            );
             return Err(self.failure(io::ErrorKind::InvalidData, text));
         }
         self.incoming = if request.key == FetchRequest::KEY {
@@ -417,11 +476,14 @@ impl Connection {
             _ => "",
         };
         let limit = self.limits.receive_max;
-        format!("a frame of {claimed} bytes, where up to {limit} are allowed (receive_message_max_bytes){hint}")
+        format!(
+            "a frame of {claimed} bytes, where up to {limit} are allowed (receive_message_max_bytes){hint}"
+        )
     }
 
     fn handle_frame(&mut self, frame: Vec<u8>, now: Instant) -> Result<(), Failure> {
-        let InFlight { id, key, version, .. } = self.in_flight.pop_front().expect("matched when its head was read");
+        let InFlight { id, key, version, .. } =
+            self.in_flight.pop_front().expect("matched when its head was read");
         if let State::Versions { asked } = self.state {
             return self.handle_versions(&frame, asked, now);
         }
@@ -442,8 +504,13 @@ impl Connection {
         const UNSUPPORTED_VERSION: i16 = 35;
         let error = body.first_chunk::<2>().map(|code| i16::from_be_bytes(*code));
         let version = if error == Some(UNSUPPORTED_VERSION) { 0 } else { asked };
-        let response: ApiVersionsResponse = protocol::decode_response::<ApiVersionsRequest>(body, version)
-            .map_err(|e| self.failure(io::ErrorKind::InvalidData, format!("malformed ApiVersions response: {e}")))?;
+        let response: ApiVersionsResponse =
+            protocol::decode_response::<ApiVersionsRequest>(body, version).map_err(|e| {
+                self.failure(
+                    io::ErrorKind::InvalidData,
+                    format!("malformed ApiVersions response: {e}"),
+                )
+            })?;
         let ranges = ApiRanges::from(&response);
         match response.error_code {
             0 => {
@@ -453,13 +520,17 @@ impl Connection {
                 Ok(())
             }
             UNSUPPORTED_VERSION if asked > 0 => {
-                let retry = ranges.pick::<ApiVersionsRequest>(None).filter(|v| *v < asked).unwrap_or(0);
+                let retry =
+                    ranges.pick::<ApiVersionsRequest>(None).filter(|v| *v < asked).unwrap_or(0);
                 self.ask_versions(retry, now);
                 Ok(())
             }
             code => {
                 let code = crate::ErrorCode(code);
-                Err(self.failure(io::ErrorKind::InvalidData, format!("ApiVersions was answered with {code}")))
+                Err(self.failure(
+                    io::ErrorKind::InvalidData,
+                    format!("ApiVersions was answered with {code}"),
+                ))
             }
         }
     }
@@ -476,7 +547,9 @@ impl Connection {
     }
 
     fn is_idle(&self, now: Instant) -> bool {
-        self.state == State::Ready && self.in_flight.is_empty() && now >= later(self.active, self.limits.max_idle)
+        self.state == State::Ready
+            && self.in_flight.is_empty()
+            && now >= later(self.active, self.limits.max_idle)
     }
 }
 

@@ -121,13 +121,24 @@ impl FetchStream {
 
     /// Where the next bytes are best read to, when that is not the staging buffer.
     pub(crate) fn space(&mut self) -> Option<&mut [u8]> {
-        if self.state != State::Records {
-            return None;
-        }
         let left = self.records.left;
         let space = self.records.chunk.as_mut()?.space();
         let n = space.len().min(left);
-        (n > 0).then(|| &mut space[..n])
+        Some(&mut space[..n])
+    }
+
+    /// Whether [`space`](Self::space) has any.
+    pub(crate) fn has_space(&self) -> bool {
+        let records = &self.records;
+        let full = |chunk: &Chunk| chunk.filled().len() == chunk.capacity();
+        self.state == State::Records
+            && records.left > 0
+            && records.chunk.as_ref().is_some_and(|c| !full(c))
+    }
+
+    /// Whether what comes next are the bytes of records.
+    pub(crate) fn is_in_records(&self) -> bool {
+        self.state == State::Records && self.records.left > 0
     }
 
     /// `n` bytes were read into [`space`](Self::space).
@@ -187,7 +198,9 @@ impl FetchStream {
                 staging.consume(n);
                 Ok(step)
             }
-            Err(error) if error == DecodeError::UnexpectedEnd && available.len() < self.left => Ok(Step::Starved),
+            Err(error) if error == DecodeError::UnexpectedEnd && available.len() < self.left => {
+                Ok(Step::Starved)
+            }
             Err(error) => Err(error),
         }
     }
@@ -263,7 +276,11 @@ impl FetchStream {
         self.state = if self.partitions_left > 0 { State::Partition } else { State::TopicTags };
     }
 
-    fn decode_records(&mut self, staging: &mut Staging, pool: &ChunkPool) -> Result<Step, DecodeError> {
+    fn decode_records(
+        &mut self,
+        staging: &mut Staging,
+        pool: &ChunkPool,
+    ) -> Result<Step, DecodeError> {
         if self.records.skip > 0 {
             let n = staging.data().len().min(self.records.skip);
             staging.consume(n);
@@ -369,7 +386,8 @@ fn whole_batches(bytes: &[u8]) -> Run {
             Err(_) => break RunEnd::Nonsense,
         }
     };
-    let next_offset = last.and_then(|at| BatchHeader::parse(&bytes[at..]).ok()).map(|h| h.next_offset());
+    let next_offset =
+        last.and_then(|at| BatchHeader::parse(&bytes[at..]).ok()).map(|h| h.next_offset());
     // A header that cannot be parsed is met, and reported, when the batch is opened.
     let end = if last.is_some() && next_offset.is_none() { RunEnd::Nonsense } else { end };
     Run { len: at, next_offset, end }

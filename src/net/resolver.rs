@@ -102,12 +102,15 @@ impl Lookups {
 
     /// Starts a look-up on a thread of its own: one that hangs must not hold up the others.
     pub(crate) fn start(&self, lookup: Lookup) {
-        let (resolver, wake, sender) = (self.resolver.clone(), self.wake.clone(), self.sender.clone());
+        let (resolver, wake, sender) =
+            (self.resolver.clone(), self.wake.clone(), self.sender.clone());
         let asked = lookup.clone();
         let helper = thread::Builder::new().name("kafka-resolver".to_owned()).spawn(move || {
             let found = match &lookup {
                 Lookup::Addresses(host) => Found::Addresses(resolver.resolve(host)),
-                Lookup::CanonicalNames(host) => Found::CanonicalNames(resolver.canonical_names(host)),
+                Lookup::CanonicalNames(host) => {
+                    Found::CanonicalNames(resolver.canonical_names(host))
+                }
             };
             // Nobody listens any more when the consumer is gone: nothing is lost then.
             if sender.send((lookup, found)).is_ok() {

@@ -43,11 +43,20 @@ struct Open {
 
 impl Selector {
     /// A selector without sockets, and what ends its wait from elsewhere.
-    pub(crate) fn new(options: Vec<SocketOption>, resolver: Arc<dyn Resolver>) -> io::Result<(Self, Arc<mio::Waker>)> {
+    pub(crate) fn new(
+        options: Vec<SocketOption>,
+        resolver: Arc<dyn Resolver>,
+    ) -> io::Result<(Self, Arc<mio::Waker>)> {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
         let lookups = Lookups::new(resolver, waker.clone());
-        let selector = Self { poll, events: Events::with_capacity(256), sockets: BTreeMap::new(), lookups, options };
+        let selector = Self {
+            poll,
+            events: Events::with_capacity(256),
+            sockets: BTreeMap::new(),
+            lookups,
+            options,
+        };
         Ok((selector, waker))
     }
 
@@ -60,8 +69,10 @@ impl Selector {
         for event in &self.events {
             let id = event.token().0 as ConnectionId;
             if let Some(socket) = self.sockets.get_mut(&id) {
-                socket.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
-                socket.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+                socket.readable |=
+                    event.is_readable() || event.is_read_closed() || event.is_error();
+                socket.writable |=
+                    event.is_writable() || event.is_write_closed() || event.is_error();
             }
         }
         Ok(())
@@ -105,14 +116,19 @@ impl Selector {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         // Before connecting: the window's scale is settled by the first packets.
-        socket_options::apply(&SockRef::from(&socket), &self.options)?;
+        socket_options::apply(&SockRef::from(&socket), address, &self.options)?;
         match socket.connect(&address.into()) {
             Err(error) if !is_under_way(&error) => return Err(error),
             _ => {}
         }
         let mut stream = TcpStream::from_std(socket.into());
-        let token = Token(usize::try_from(id).map_err(|_| io::Error::other("too many connections"))?);
-        self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let token =
+            Token(usize::try_from(id).map_err(|_| io::Error::other("too many connections"))?);
+        self.poll.registry().register(
+            &mut stream,
+            token,
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
         Ok(Open { stream, connected: false, readable: false, writable: false })
     }
 }
@@ -145,7 +161,8 @@ impl Open {
                 }
             }
         }
-        let result = self.write(id, client, now).and_then(|wrote| Ok(self.read(id, client, now)? || wrote));
+        let result =
+            self.write(id, client, now).and_then(|wrote| Ok(self.read(id, client, now)? || wrote));
         result.unwrap_or_else(|error| {
             client.handle_closed(id, error, now);
             true
@@ -163,7 +180,12 @@ impl Open {
         }
     }
 
-    fn write(&mut self, id: ConnectionId, client: &mut KafkaClient, now: Instant) -> io::Result<bool> {
+    fn write(
+        &mut self,
+        id: ConnectionId,
+        client: &mut KafkaClient,
+        now: Instant,
+    ) -> io::Result<bool> {
         let mut progress = false;
         while self.writable {
             let Some(connection) = client.connection(id) else { return Ok(progress) };
@@ -186,12 +208,22 @@ impl Open {
     }
 
     /// Reads until nothing is there, nothing is wanted, or something has come of it.
-    fn read(&mut self, id: ConnectionId, client: &mut KafkaClient, now: Instant) -> io::Result<bool> {
+    fn read(
+        &mut self,
+        id: ConnectionId,
+        client: &mut KafkaClient,
+        now: Instant,
+    ) -> io::Result<bool> {
         let mut progress = false;
         while self.readable && !client.has_events() {
             let Some(space) = client.connection(id).and_then(|c| c.read_space()) else { break };
             match self.stream.read(space) {
-                Ok(0) => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed the connection")),
+                Ok(0) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the broker closed the connection",
+                    ));
+                }
                 Ok(n) => {
                     client.handle_read(id, n, now);
                     progress = true;

@@ -43,7 +43,7 @@ pub fn decode_response_header(
     version: i16,
 ) -> Result<i32, DecodeError> {
     let correlation_id = i32::decode(r)?;
-    if response_header_has_tags(key, is_flexible(key, version)) {
+    if response_header_has_tags(key, version) {
         r.tags(|_, _| Ok(()))?;
     }
     Ok(correlation_id)
@@ -52,7 +52,7 @@ pub fn decode_response_header(
 /// How many bytes the header of a response takes that has no tagged fields: brokers send none so far.
 #[must_use]
 pub fn response_header_len(key: i16, version: i16) -> usize {
-    if response_header_has_tags(key, is_flexible(key, version)) { 5 } else { 4 }
+    if response_header_has_tags(key, version) { 5 } else { 4 }
 }
 
 pub(super) fn encode_request_header(
@@ -77,20 +77,21 @@ pub(super) fn encode_request_header(
 pub(super) fn encode_response_header(
     out: &mut Vec<u8>,
     key: i16,
-    flexible: bool,
+    version: i16,
     correlation_id: i32,
 ) {
     let mut w = Writer::new(out, 0, false);
     w.put(&correlation_id.to_be_bytes());
-    if response_header_has_tags(key, flexible) {
+    if response_header_has_tags(key, version) {
         w.unsigned_varint(0);
     }
 }
 
 /// ApiVersions is answered without tags in each version: a client that asks in a version that the broker does not
 /// have gets the answer of version 0, and must be able to read it.
-fn response_header_has_tags(key: i16, flexible: bool) -> bool {
-    flexible && key != ApiVersionsRequest::KEY
+#[must_use]
+pub fn response_header_has_tags(key: i16, version: i16) -> bool {
+    is_flexible(key, version) && key != ApiVersionsRequest::KEY
 }
 
 fn is_flexible(key: i16, version: i16) -> bool {

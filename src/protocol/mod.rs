@@ -33,7 +33,10 @@ pub mod sync_group;
 pub mod versions;
 
 pub use self::{
-    header::{RequestHeader, decode_request_header, decode_response_header, response_header_len},
+    header::{
+        RequestHeader, decode_request_header, decode_response_header, response_header_has_tags,
+        response_header_len,
+    },
     versions::ApiRanges,
 };
 
@@ -49,6 +52,15 @@ pub trait Request: Wire {
     const FLEXIBLE: i16;
     /// What the broker answers.
     type Response: Wire;
+}
+
+/// The name of an API, for texts.
+#[must_use]
+pub fn api_name(key: i16) -> &'static str {
+    SCHEMAS
+        .iter()
+        .find(|schema| schema.key == Some(key))
+        .map_or("an unknown API", |schema| schema.name)
 }
 
 /// Appends a request with its header, and before both their length in four bytes.
@@ -75,7 +87,7 @@ pub fn encode_response<R: Request>(
 ) -> Result<(), EncodeError> {
     let flexible = encoded_version::<R>(version)?;
     framed(out, |out| {
-        header::encode_response_header(out, R::KEY, flexible, correlation_id);
+        header::encode_response_header(out, R::KEY, version, correlation_id);
         response.encode(&mut Writer::new(out, version, flexible))
     })
 }
