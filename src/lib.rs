@@ -35,11 +35,11 @@ pub mod setting {
 
 pub use crate::{
     consumer::{
-        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, Header, Headers, KafkaConsumer,
-        Raw, Records, TimestampType,
+        ConsumerHandle, ConsumerRecords, KafkaConsumer, Records,
         options::{ConsumerBuilder, DnsLookup, OffsetReset},
     },
     error::{ConfigError, Error, ErrorCode, Result},
     net::{resolver::Resolver, socket_options::socket},
+    records::record::{ConsumerRecord, Content, Header, Headers, Raw, TimestampType},
     types::TopicPartition,
 };

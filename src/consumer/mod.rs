@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Error, Result, fetcher::Item, subscriptions::Mode, types::TopicPartition};
+use crate::{
+    ConsumerRecord, Error, Result, fetcher::Item, subscriptions::Mode, types::TopicPartition,
+};
 
 mod cursor;
 mod driver;
@@ -16,15 +18,14 @@ mod handle;
 mod iter;
 pub mod machines;
 pub mod options;
-mod record;
 mod records;
+mod selector;
 
 use cursor::Cursor;
 use driver::{Driver, Ended, Signals, deadline};
 pub use handle::ConsumerHandle;
 pub use iter::Records;
 pub use options::{ConsumerBuilder, OffsetReset};
-pub use record::{ConsumerRecord, Content, Header, Headers, Raw, TimestampType};
 pub use records::ConsumerRecords;
 
 /// Reads records from a Kafka cluster, blocking.
