@@ -2,11 +2,16 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod consumer;
 mod error;
+#[doc(hidden)]
+pub mod records;
 mod types;
 
 pub use crate::{
+    consumer::{ConsumerRecord, Content, Raw, RecordBuilder},
     error::{ConfigError, Error, ErrorCode, Result},
+    records::{Header, Headers, RecordRef, TimestampType},
     types::TopicPartition,
 };
 /// placeholder

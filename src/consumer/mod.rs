@@ -1,0 +1,5 @@
+//! What a consumer hands out.
+
+mod record;
+
+pub use self::record::{ConsumerRecord, Content, Raw, RecordBuilder};
