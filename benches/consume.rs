@@ -20,21 +20,32 @@ use kafka_blocking::{
     KafkaConsumer,
     protocol::{
         self, Request,
-        fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse, PartitionData},
+        fetch::{
+            FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
+            PartitionData,
+        },
         metadata::MetadataRequest,
     },
-    records::batch::{BatchHeader, next_batch_len},
+    records::{BatchHeader, next_batch_len},
     wire::{Pending, Reader},
 };
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["raw", server, topic, records] => raw(server, topic, records.parse().expect("a number of records")),
-        ["ours", server, topic, records] => ours(server, topic, records.parse().expect("a number of records")),
+        ["raw", server, topic, records] => {
+            raw(server, topic, records.parse().expect("a number of records"))
+        }
+        ["ours", server, topic, records] => {
+            ours(server, topic, records.parse().expect("a number of records"))
+        }
         [server, topic, records] => compare(server, topic, records, 5),
-        [server, topic, records, rounds] => compare(server, topic, records, rounds.parse().expect("a number of rounds")),
-        _ => println!("usage: consume SERVER TOPIC RECORDS [ROUNDS]: without a server there is nothing to measure"),
+        [server, topic, records, rounds] => {
+            compare(server, topic, records, rounds.parse().expect("a number of rounds"))
+        }
+        _ => println!(
+            "usage: consume SERVER TOPIC RECORDS [ROUNDS]: without a server there is nothing to measure"
+        ),
     }
 }
 
@@ -47,10 +58,14 @@ fn compare(server: &str, topic: &str, records: &str, rounds: usize) {
         let mut round = BTreeMap::new();
         for side in ["raw", "ours"] {
             let program = env::current_exe().expect("this program");
-            let output = Command::new(program).args([side, server, topic, records]).output().expect("a child process");
+            let output = Command::new(program)
+                .args([side, server, topic, records])
+                .output()
+                .expect("a child process");
             assert!(output.status.success(), "{side}: {}", String::from_utf8_lossy(&output.stderr));
             let text = String::from_utf8(output.stdout).expect("text");
-            let numbers: Vec<u64> = text.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+            let numbers: Vec<u64> =
+                text.split_whitespace().map(|n| n.parse().expect("a number")).collect();
             let [nanoseconds, count, memory] = numbers[..] else { panic!("{side} said {text:?}") };
             round.insert(side, nanoseconds as f64 / count as f64);
             if side == "ours" {
@@ -62,10 +77,20 @@ fn compare(server: &str, topic: &str, records: &str, rounds: usize) {
             costs.entry(side).or_default().push(cost);
         }
     }
-    println!("raw fetch + CRC + discard: {:.1} ns of CPU per record", median(&mut costs.get_mut("raw").expect("ran").clone()));
-    println!("for record in &consumer:   {:.1} ns of CPU per record", median(&mut costs.get_mut("ours").expect("ran").clone()));
-    println!("ratio: {:.2} (median of {rounds} rounds, {:.2} to {:.2})", median(&mut ratios.clone()),
-        ratios.iter().copied().fold(f64::MAX, f64::min), ratios.iter().copied().fold(0.0, f64::max));
+    println!(
+        "raw fetch + CRC + discard: {:.1} ns of CPU per record",
+        median(&mut costs.get_mut("raw").expect("ran").clone())
+    );
+    println!(
+        "for record in &consumer:   {:.1} ns of CPU per record",
+        median(&mut costs.get_mut("ours").expect("ran").clone())
+    );
+    println!(
+        "ratio: {:.2} (median of {rounds} rounds, {:.2} to {:.2})",
+        median(&mut ratios.clone()),
+        ratios.iter().copied().fold(f64::MAX, f64::min),
+        ratios.iter().copied().fold(0.0, f64::max)
+    );
     println!("peak memory of the consumer: {:.1} MiB", peak as f64 / 1024.0);
 }
 
@@ -98,11 +123,17 @@ fn ours(server: &str, topic: &str, records: u64) {
 
 /// Fetches from all partitions through one connection, into memory that is used again; checks and drops every batch.
 fn raw(server: &str, topic: &str, records: u64) {
-    let mut broker = Raw { stream: TcpStream::connect(server).expect("a connection"), frame: Vec::new(), correlation: 0 };
+    let mut broker = Raw {
+        stream: TcpStream::connect(server).expect("a connection"),
+        frame: Vec::new(),
+        correlation: 0,
+    };
     broker.stream.set_nodelay(true).expect("TCP_NODELAY");
     let body = broker.ask(7, &MetadataRequest::topics([topic]));
-    let metadata = protocol::decode_response::<MetadataRequest>(&broker.frame[body..], 7).expect("metadata");
-    let mut offsets: BTreeMap<i32, i64> = metadata.topics[0].partitions.iter().map(|p| (p.partition_index, 0)).collect();
+    let metadata =
+        protocol::decode_response::<MetadataRequest>(&broker.frame[body..], 7).expect("metadata");
+    let mut offsets: BTreeMap<i32, i64> =
+        metadata.topics[0].partitions.iter().map(|p| (p.partition_index, 0)).collect();
     let (mut count, start) = (0, cpu());
     while count < records {
         let body = broker.ask(11, &request(topic, &offsets));
@@ -123,7 +154,11 @@ fn request(topic: &str, offsets: &BTreeMap<i32, i64>) -> FetchRequest {
         min_bytes: 1,
         // Small enough to stay in the cache between the kernel's copy and the checksum.
         max_bytes: 1 << 20,
-        topics: vec![FetchTopic { topic: topic.to_owned(), partitions: partitions.collect(), ..FetchTopic::default() }],
+        topics: vec![FetchTopic {
+            topic: topic.to_owned(),
+            partitions: partitions.collect(),
+            ..FetchTopic::default()
+        }],
         ..FetchRequest::default()
     }
 }
@@ -139,7 +174,8 @@ impl Raw {
     fn ask<R: Request>(&mut self, version: i16, request: &R) -> usize {
         let mut out = Vec::new();
         self.correlation += 1;
-        protocol::encode_request(&mut out, version, self.correlation, Some("raw"), request).expect("a request");
+        protocol::encode_request(&mut out, version, self.correlation, Some("raw"), request)
+            .expect("a request");
         self.stream.write_all(&out).expect("sent");
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).expect("an answer");
@@ -163,10 +199,12 @@ fn discard(body: &[u8], offsets: &mut BTreeMap<i32, i64>) -> u64 {
             let partition = PartitionData::decode_fields(&mut r).expect("a partition");
             let Some(Pending::Bytes(length)) = r.take_pending() else { panic!("records") };
             let mut rest = r.take(length.unwrap_or(0)).expect("records");
-            while let Some(len) = next_batch_len(rest).expect("a batch").filter(|n| *n <= rest.len()) {
+            while let Some(len) =
+                next_batch_len(rest).expect("a batch").filter(|n| *n <= rest.len())
+            {
                 let header = BatchHeader::parse(rest).expect("a header");
                 header.check_crc(rest).expect("the right checksum");
-                count += u64::from(header.count.unsigned_abs());
+                count += u64::from(header.record_count.unsigned_abs());
                 offsets.insert(partition.partition_index, header.next_offset());
                 rest = &rest[len..];
             }
@@ -186,7 +224,8 @@ fn items(r: &mut Reader<'_>) -> usize {
 fn cpu() -> u64 {
     let tasks = fs::read_dir("/proc/self/task").expect("Linux's /proc");
     let times = tasks.map(|task| {
-        let text = fs::read_to_string(task.expect("a thread").path().join("schedstat")).unwrap_or_default();
+        let text = fs::read_to_string(task.expect("a thread").path().join("schedstat"))
+            .unwrap_or_default();
         text.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0)
     });
     times.sum()

@@ -35,11 +35,12 @@ pub mod setting {
 
 pub use crate::{
     consumer::{
-        ConsumerHandle, ConsumerRecords, KafkaConsumer, Records,
+        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, Raw,
+        RecordBuilder, Records,
         options::{ConsumerBuilder, DnsLookup, OffsetReset},
     },
     error::{ConfigError, Error, ErrorCode, Result},
     net::{resolver::Resolver, socket_options::socket},
-    records::record::{ConsumerRecord, Content, Header, Headers, Raw, TimestampType},
+    records::{Header, Headers, RecordRef, TimestampType},
     types::TopicPartition,
 };

@@ -6,13 +6,7 @@ use crate::{
     ConsumerRecord, Error, Result,
     consumer::options::FetchOptions,
     net::fetch_stream::RecordsPiece,
-    records::{
-        RecordsError,
-        batch::BatchHeader,
-        chunk::{Chunk, ChunkPool},
-        compression::{Decompressor, codec_name},
-        walk::BatchWalk,
-    },
+    records::{BatchHeader, BatchWalk, Chunk, ChunkPool, Codec, Decompressor, RecordsError},
     subscriptions::{PartitionId, PartitionState},
     types::TopicPartition,
 };
@@ -23,7 +17,6 @@ pub(super) struct Cursor {
     open: Option<Open>,
     decompressor: Decompressor,
     check_crcs: bool,
-    max_decompressed: usize,
 }
 
 #[derive(Debug)]
@@ -51,7 +44,6 @@ impl Cursor {
             open: None,
             decompressor: Decompressor::new(pool, options.max_decompressed),
             check_crcs: options.check_crcs,
-            max_decompressed: options.max_decompressed,
         }
     }
 
@@ -74,11 +66,8 @@ impl Cursor {
     #[inline]
     pub(super) fn next(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
         let open = self.open.as_mut()?;
-        if let Some((walk, _)) = &mut open.walk {
-            if let Some(Ok(record)) = walk.next_record() {
-                open.position = record.offset() + 1;
-                return Some(Ok(record));
-            }
+        if let Some(record) = open.next_in_batch() {
+            return Some(Ok(record));
         }
         self.next_batch()
     }
@@ -101,32 +90,22 @@ impl Cursor {
     }
 
     /// The walk is at its end, or there is none: goes on with the next batch that has records for us.
+    #[cold]
     fn next_batch(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
         loop {
             let open = self.open.as_mut()?;
-            if let Some((walk, len)) = &mut open.walk {
-                match walk.next_record() {
-                    Some(Ok(record)) => {
-                        open.position = record.offset() + 1;
-                        return Some(Ok(record));
-                    }
-                    Some(Err(error)) => {
-                        // Opened again by the next call, which meets the same.
-                        open.walk = None;
-                        return Some(Err(self.damage(error)?));
-                    }
-                    None => {
-                        open.position = open.position.max(walk.next_offset());
-                        open.at += *len;
-                        open.walk = None;
-                    }
-                }
-            }
-            if open.at >= open.len {
-                return None;
-            }
-            if let Err(error) = open.open_batch(&mut self.decompressor, self.check_crcs) {
+            let moved = match open.walk {
+                Some(_) => open.end_batch(),
+                None if open.at >= open.len => return None,
+                None => open.open_batch(&mut self.decompressor, self.check_crcs),
+            };
+            if let Err(error) = moved {
+                // The same is met again by the next call.
+                open.walk = None;
                 return Some(Err(self.damage(error)?));
+            }
+            if let Some(record) = self.open.as_mut()?.next_in_batch() {
+                return Some(Ok(record));
             }
         }
     }
@@ -136,51 +115,63 @@ impl Cursor {
         let partition = open.partition.clone();
         let offset = open.position;
         let error = match error {
-            RecordsError::Corrupt(reason) => Error::CorruptRecord { partition, offset, reason },
-            RecordsError::UnsupportedCodec(codec) => {
-                Error::UnsupportedCodec { partition, offset, codec: codec_name(codec).into() }
+            RecordsError::UnsupportedCodec(id) => {
+                let codec =
+                    Codec::from_id(id).map_or_else(|| id.to_string(), |codec| codec.to_string());
+                Error::UnsupportedCodec { partition, offset, codec: codec.into() }
             }
-            RecordsError::TooLarge => Error::RecordTooLarge {
-                partition,
-                offset,
-                limit: self.max_decompressed as u64,
-                option: "max_decompressed_batch_bytes",
-            },
+            RecordsError::TooLarge(limit) => {
+                let option = "max_decompressed_batch_bytes";
+                Error::RecordTooLarge { partition, offset, limit: limit as u64, option }
+            }
+            other => Error::CorruptRecord { partition, offset, reason: other.to_string().into() },
         };
         Some(Damage { id: open.id, error })
     }
 }
 
 impl Open {
+    /// The next record of the batch that is walked; none at its end, and none where it is damaged.
+    #[inline]
+    fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
+        let (walk, _) = self.walk.as_mut()?;
+        let entry = walk.next_entry().ok()??;
+        self.position = entry.offset + 1;
+        Some(ConsumerRecord::new(walk.batch(), entry))
+    }
+
+    /// Leaves the batch that is walked, if that is at its end as it should be.
+    fn end_batch(&mut self) -> Result<(), RecordsError> {
+        let Some((walk, len)) = &mut self.walk else { return Ok(()) };
+        walk.next_entry()?;
+        self.position = self.position.max(walk.header().next_offset());
+        self.at += *len;
+        self.walk = None;
+        Ok(())
+    }
+
     /// Opens the batch at hand, or goes past it if it has nothing for the caller.
     fn open_batch(
         &mut self,
         decompressor: &mut Decompressor,
         check_crcs: bool,
     ) -> Result<(), RecordsError> {
-        let bytes = &self.chunk.filled()[self.at..self.len];
-        let header = BatchHeader::parse(bytes)?;
+        let header = BatchHeader::parse(&self.chunk.filled()[self.at..self.len])?;
         if header.next_offset() <= self.position {
-            self.at += header.len;
+            self.at += header.total_len();
             return Ok(());
         }
-        if check_crcs {
-            header.check_crc(bytes)?;
-        }
+        let (topic, partition) = (self.partition.shared_topic(), self.partition.partition());
+        let mut walk =
+            BatchWalk::open(&self.chunk, self.at, topic, partition, check_crcs, decompressor)?;
         if header.is_control() {
+            // A marker of brokers: its checksum was worth a look, its records are not for the caller.
             self.position = header.next_offset();
-            self.at += header.len;
+            self.at += header.total_len();
             return Ok(());
         }
-        let walk = BatchWalk::open(
-            &self.chunk,
-            self.at,
-            &header,
-            &self.partition,
-            self.position,
-            decompressor,
-        )?;
-        self.walk = Some((walk, header.len));
+        walk.skip_to(self.position)?;
+        self.walk = Some((walk, header.total_len()));
         Ok(())
     }
 }

@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    ConsumerRecord, Error, Result, fetcher::Item, subscriptions::Mode, types::TopicPartition,
-};
+use crate::{Error, Result, fetcher::Item, subscriptions::Mode, types::TopicPartition};
 
 mod cursor;
 mod driver;
@@ -18,6 +16,7 @@ mod handle;
 mod iter;
 pub mod machines;
 pub mod options;
+mod record;
 mod records;
 mod selector;
 
@@ -26,6 +25,7 @@ use driver::{Driver, Ended, Signals, deadline};
 pub use handle::ConsumerHandle;
 pub use iter::Records;
 pub use options::{ConsumerBuilder, OffsetReset};
+pub use record::{ConsumerRecord, Content, Raw, RecordBuilder};
 pub use records::ConsumerRecords;
 
 /// Reads records from a Kafka cluster, blocking.
