@@ -336,7 +336,7 @@ impl KafkaClient {
         let connections = self.connections.values().map(|(_, c)| c.poll_timeout());
         let nodes = self.nodes.values().filter_map(|n| match n.link {
             Link::Resolving { since } => Some(later(since, n.setup_timeout())),
-            Link::Idle if n.wanted => Some(n.retry_at),
+            Link::Idle if n.wanted => Some(n.retry_at).filter(|at| now < *at),
             _ => n.muted_until.filter(|until| now < *until),
         });
         connections.chain(nodes).min()
@@ -427,11 +427,10 @@ impl KafkaClient {
             .filter(|(k, _)| k.role == Role::Control)
             .filter_map(|(_, n)| match n.link {
                 Link::Idle => Some(n.retry_at),
-                Link::Resolving { since } => Some(later(since, PATIENCE)).filter(|at| now < *at),
-                Link::Open(_) => {
-                    n.trying.map(|(_, since)| later(since, PATIENCE)).filter(|at| now < *at)
-                }
+                Link::Resolving { since } => Some(later(since, PATIENCE)),
+                Link::Open(_) => n.trying.map(|(_, since)| later(since, PATIENCE)),
             })
+            .filter(|at| now < *at)
             .min()
     }
 
@@ -440,9 +439,14 @@ impl KafkaClient {
     pub fn describe_failures(&self, now: Instant) -> String {
         let control = self.nodes.iter().filter(|(k, _)| k.role == Role::Control);
         let failing = control.filter(|(k, _)| self.open(**k).is_none_or(|c| !c.is_ready()));
-        let parts: Vec<String> = failing
-            .map(|(k, n)| n.describe(self.open(*k).map_or("", Connection::step), now))
-            .collect();
+        let mut parts: Vec<String> = Vec::new();
+        for (key, node) in failing {
+            let text = node.describe(self.open(*key).map_or("", Connection::step), now);
+            // A bootstrap server is mostly one of the brokers too.
+            if !parts.contains(&text) {
+                parts.push(text);
+            }
+        }
         parts.join("; ")
     }
 

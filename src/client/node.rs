@@ -130,7 +130,7 @@ impl Node {
                 let waited = now.saturating_duration_since(since);
                 parts.push(format!("{} ({address}): {step}, for {waited:.1?}", self.host));
             }
-            _ if parts.is_empty() => parts.push(format!("{}: not tried yet", self.host)),
+            _ if parts.is_empty() => parts.push(format!("{}: not connected", self.host)),
             _ => {}
         }
         parts.join("; ")

@@ -86,6 +86,7 @@ struct NodeFetch {
 #[derive(Debug)]
 struct Flight {
     id: RequestId,
+    version: i16,
     /// When to suspect the broker, unless it has been heard of.
     suspect_at: Option<Instant>,
     failed: bool,
@@ -164,7 +165,10 @@ impl Fetcher {
         flight.suspect_at = None;
         match piece {
             FetchPiece::Start(top) => {
-                cx.client.throttle(node, top.throttle_time_ms, cx.now);
+                // Before v8 the broker has waited before it answered (KIP-219).
+                if flight.version >= 8 {
+                    cx.client.throttle(node, top.throttle_time_ms, cx.now);
+                }
                 self.handle_start(node.id, &top, cx);
             }
             FetchPiece::Topic(topic) => flight.topic = topic_name(&topic, cx),
@@ -220,13 +224,13 @@ impl Fetcher {
 
     /// When to call [`poll`](Self::poll) although nothing came in.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let retry = self.retries.first().map(|(at, _)| *at);
         let nodes = self.nodes.values().flat_map(|n| match &n.flight {
             Some(flight) => [flight.suspect_at, None],
             None => [n.retry_at.filter(|_| !n.session.is_empty()), None],
         });
-        nodes.flatten().chain(retry).min()
+        nodes.flatten().chain(retry).filter(|at| now < *at).min()
     }
 
     // What is known
@@ -335,7 +339,7 @@ impl Fetcher {
         match cx.client.send(key, version, &request, cx.now) {
             Ok(request) => {
                 let suspect_at = later(cx.now, self.options.max_wait.saturating_add(SILENCE));
-                node.flight = Some(Flight::new(request, suspect_at));
+                node.flight = Some(Flight::new(request, version, suspect_at));
             }
             Err(error) => {
                 node.session.reset(true);
@@ -520,9 +524,10 @@ impl Fetcher {
 }
 
 impl Flight {
-    fn new(id: RequestId, suspect_at: Instant) -> Self {
+    fn new(id: RequestId, version: i16, suspect_at: Instant) -> Self {
         Self {
             id,
+            version,
             suspect_at: Some(suspect_at),
             failed: false,
             topic: None,
