@@ -159,7 +159,7 @@ impl Comparison<'_> {
         let type_name = ours.type_name.replace(' ', "");
         let (value, is_option) = match inside(&type_name, "Option") {
             Some(value) => (value, true),
-            None => (&*type_name, value_is_nullable(&type_name)),
+            None => (&*type_name, type_name == "RecordBytes"),
         };
         let nullable = versions(&theirs["nullableVersions"]).contains(&self.version);
         assert_eq!(is_option && (ours.nullable)(self.version), nullable, "{place}: nullable");
@@ -187,6 +187,7 @@ impl Comparison<'_> {
         }
         let expected = match theirs {
             "bool" => "bool",
+            "bytes" if ours == "SecretBytes" => ours,
             "bytes" => "Vec<u8>",
             "int16" => "i16",
             "int32" => "i32",
@@ -249,12 +250,13 @@ fn defaults(field: &Value) -> Vec<String> {
     }
     assert_eq!(text, "", "no string has another default");
     match field["nullableVersions"] {
-        Value::Null => ["", "Streamed", "Some"]
-            .map(|wrapper| match wrapper {
-                "" => empty.to_owned(),
-                _ => format!("{wrapper}({empty})"),
-            })
-            .to_vec(),
+        Value::Null if kind == "bytes" => vec![empty.to_owned(), "<0 bytes>".to_owned()],
+        Value::Null => vec![
+            empty.to_owned(),
+            format!("Streamed({empty})"),
+            // Null came with a later version.
+            format!("Some({empty})"),
+        ],
         // Kafka's is empty here; null is the better default of an `Option`, where no version forbids it.
         _ => vec![format!("Some({empty})"), "None".to_owned()],
     }
@@ -267,10 +269,6 @@ fn number(text: &str) -> i64 {
         None => text.parse(),
     };
     parsed.unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
-fn value_is_nullable(type_name: &str) -> bool {
-    type_name == "RecordBytes"
 }
 
 /// `T` of `Outer<T>`.

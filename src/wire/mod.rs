@@ -12,7 +12,7 @@ mod writer;
 
 pub use self::{
     reader::{Pending, Reader},
-    types::{RecordBytes, Sampler, Streamed, Uuid},
+    types::{RecordBytes, Sampler, SecretBytes, Streamed, Uuid},
     writer::Writer,
 };
 

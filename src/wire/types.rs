@@ -330,6 +330,40 @@ impl Wire for RecordBytes {
     }
 }
 
+/// Bytes that may hold a password or a token: `Debug` tells only how many there are.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretBytes(pub Vec<u8>);
+
+impl From<Vec<u8>> for SecretBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0.len())
+    }
+}
+
+impl Wire for SecretBytes {
+    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
+        self.0.encode(w)
+    }
+
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Vec::decode(r).map(Self)
+    }
+
+    fn min_size(version: i16, flexible: bool) -> usize {
+        Vec::<u8>::min_size(version, flexible)
+    }
+
+    fn sample(s: &mut Sampler) -> Self {
+        Self(Vec::sample(s))
+    }
+}
+
 /// Makes values for tests: numbers that differ from each other and from every default.
 #[derive(Clone, Debug)]
 pub struct Sampler {
