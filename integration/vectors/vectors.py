@@ -9,7 +9,7 @@ follow the jars of an older release, for the versions that the newer one dropped
 
 A line is `name version hex`: the bytes of the message without header, or with `:frame` a whole frame, whose
 correlation id is 7 and whose client id is "me"; with `:nulls` all that can be null is null. The values are those of
-`Sampler` in src/wire/types.rs: a counter from 1 to 124 that each number, string, bytes or bool takes in turn.
+`Sampler` in src/wire/sampler.rs: a counter from 1 to 124 that each number, string, bytes or bool takes in turn.
 """
 import base64, json, os, pathlib, re, subprocess, sys, uuid, zipfile
 
@@ -30,7 +30,7 @@ def versions(text, highest=32767):
 
 
 class Sampler:
-    """The twin of `Sampler` in src/wire/types.rs; makes the JSON that Kafka's converters read."""
+    """The twin of `Sampler` in src/wire/sampler.rs; makes the JSON that Kafka's converters read."""
 
     def __init__(self, schema, version, nulls):
         self.schema, self.version, self.nulls, self.made = schema, version, nulls, 0
