@@ -92,7 +92,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         for shift in 0..64 {
-            for value in [1_i64 << shift, (1_i64 << shift).wrapping_neg(), (1_i64 << shift) - 1] {
+            for value in
+                [1_i64 << shift, (1_i64 << shift).wrapping_neg(), (1_i64 << shift).wrapping_sub(1)]
+            {
                 let mut bytes = Vec::new();
                 write(&mut bytes, value);
                 let mut at = 0;

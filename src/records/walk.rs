@@ -258,3 +258,7 @@ impl BatchWalk {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;
