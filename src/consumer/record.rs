@@ -69,7 +69,7 @@ pub struct ConsumerRecord<K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> 
 impl ConsumerRecord {
     /// The record that `entry`, which was read from `batch`, describes.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn new(batch: &Arc<Batch>, entry: Entry) -> Self {
         Self { batch: Arc::clone(batch), entry, key: (), value: () }
