@@ -33,7 +33,8 @@ def main():
         for version in arguments.version:
             print(fetch(version))
     elif arguments.verb == 'tool':
-        replace(java(arguments.version, 'Tool', heap=768, classes=compile_tool(arguments.version)))
+        replace(java(arguments.version, 'Tool', heap=768, options=['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'],
+                     classes=compile_tool(arguments.version)))
     elif arguments.verb == 'python':
         python = python_environment()
         if arguments.file:
