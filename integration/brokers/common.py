@@ -44,5 +44,6 @@ def locked(name):
 
 def tail(path, lines=40):
     with contextlib.suppress(FileNotFoundError):
-        return '\n'.join(path.read_text(errors='replace').splitlines()[-lines:])
+        last = path.read_text(errors='replace').splitlines()[-lines:]
+        return '\n'.join(line[:300] for line in last)
     return ''

@@ -34,7 +34,7 @@ def serve(cluster):
 
 def obey(cluster, words):
     if words == ['logs']:
-        return {str(node): tail(cluster.folder(node) / 'server.log') for node in cluster.ports}
+        return {str(node): tail(cluster.folder(node) / 'server.log', 15) for node in cluster.ports}
     verb, node, version = words[0], int(words[1]), words[2] if len(words) > 2 else None
     if verb == 'kill':
         cluster.kill(node)

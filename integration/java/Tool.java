@@ -53,6 +53,7 @@ public final class Tool {
             case "alter-config": return topics.alterConfig(command);
             case "add-partitions": return topics.addPartitions(command);
             case "describe": return topics.describe(command);
+            case "connect": return topics.connectToAllNodes();
             case "offsets": return topics.offsets(command);
             case "delete-records": return topics.deleteRecords(command);
             case "move-leader": return topics.moveLeader(command);

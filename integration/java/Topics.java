@@ -35,6 +35,17 @@ final class Topics {
         this.admin = admin;
     }
 
+    /**
+     * Opens a connection to every node. An admin client that only has one to a node that is then paused reconnects to just that one,
+     * again and again, because a connection in the making counts more than a node never tried.
+     */
+    JsonNode connectToAllNodes() throws Exception {
+        List<Integer> nodes = new ArrayList<>();
+        for (Node node : admin.describeCluster().nodes().get()) nodes.add(node.id());
+        admin.describeLogDirs(nodes).allDescriptions().get();
+        return Tool.ok();
+    }
+
     JsonNode create(JsonNode command) throws Exception {
         String name = command.path("topic").asText();
         NewTopic topic = new NewTopic(name, Optional.of(command.path("partitions").asInt(1)),

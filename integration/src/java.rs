@@ -59,6 +59,11 @@ impl JavaTool {
         Self { child: Mutex::new(child), bootstrap: bootstrap.to_owned() }
     }
 
+    /// Makes the admin client connect to every node, so that it still has an answering one after a fault.
+    pub fn connect_to_all_nodes(&self) {
+        self.ask(json!({"do": "connect"}));
+    }
+
     /// Creates a topic and returns when all its partitions have leaders.
     pub fn create_topic(
         &self,
