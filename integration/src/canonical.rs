@@ -1,5 +1,5 @@
 //! One form of a record that all readers make alike, and digests of it per partition, so that millions compare.
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -23,7 +23,7 @@ pub struct RecordFields<'a> {
     /// Its value.
     pub value: Field<'a>,
     /// Its headers in their order.
-    pub headers: Vec<(&'a str, Field<'a>)>,
+    pub headers: Vec<(Cow<'a, str>, Field<'a>)>,
 }
 
 /// What a reader found in a partition.
