@@ -33,7 +33,7 @@ def main():
         for version in arguments.version:
             print(fetch(version))
     elif arguments.verb == 'tool':
-        replace(java(arguments.version, 'Tool', heap=768, options=['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'],
+        replace(java(arguments.version, 'Tool', heap=768, options=['-Dorg.slf4j.simpleLogger.defaultLogLevel=error'],
                      classes=compile_tool(arguments.version)))
     elif arguments.verb == 'python':
         python = python_environment()

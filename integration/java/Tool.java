@@ -81,8 +81,7 @@ public final class Tool {
     private static Admin newAdmin(String bootstrap) {
         Properties settings = new Properties();
         settings.put("bootstrap.servers", bootstrap);
-        // A paused node must not hold the answer back: another one is asked after half a second.
-        settings.put("request.timeout.ms", "500");
+        settings.put("request.timeout.ms", "5000");
         settings.put("default.api.timeout.ms", "15000");
         settings.put("retry.backoff.ms", "20");
         settings.put("retry.backoff.max.ms", "100");

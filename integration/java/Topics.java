@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.DescribeTopicsOptions;
 import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewPartitions;
@@ -25,6 +26,7 @@ import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.ElectionNotNeededException;
 import org.apache.kafka.common.errors.LeaderNotAvailableException;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** What an administrator does to topics, and what one sees of them. */
@@ -115,8 +117,16 @@ final class Topics {
         return answer;
     }
 
+    /** Asks again when a node is silent: only the end of a call makes the admin client leave a paused node. */
     private TopicDescription description(String topic) throws Exception {
-        return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+        DescribeTopicsOptions options = new DescribeTopicsOptions().timeoutMs(400);
+        for (int attempt = 1; ; attempt++) {
+            try {
+                return admin.describeTopics(List.of(topic), options).allTopicNames().get().get(topic);
+            } catch (ExecutionException failure) {
+                if (!(failure.getCause() instanceof TimeoutException) || attempt == 50) throw failure;
+            }
+        }
     }
 
     /** The first offset, the end and the leader's epoch of each partition. */
