@@ -136,7 +136,7 @@ pub enum Error {
         /// The first offset of the batch, or the position where that cannot be read.
         offset: i64,
         /// What is wrong with it.
-        reason: &'static str,
+        reason: Box<str>,
     },
 
     /// A batch is compressed in a way that this build cannot read. kafka-python: `UnsupportedCodecError`.

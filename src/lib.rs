@@ -35,11 +35,12 @@ pub mod setting {
 
 pub use crate::{
     consumer::{
-        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, Header, Headers, KafkaConsumer,
-        Raw, Records, TimestampType,
+        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, Raw,
+        RecordBuilder, Records,
         options::{ConsumerBuilder, DnsLookup, OffsetReset},
     },
     error::{ConfigError, Error, ErrorCode, Result},
     net::{resolver::Resolver, socket_options::socket},
+    records::{Header, Headers, RecordRef, TimestampType},
     types::TopicPartition,
 };

@@ -22,7 +22,7 @@ use crate::{
         servers::HostPort,
     },
     protocol::Request,
-    records::chunk::ChunkPool,
+    records::ChunkPool,
 };
 
 pub mod cluster;

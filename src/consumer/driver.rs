@@ -10,8 +10,9 @@ use std::{
 
 use crate::{
     Error, Result,
+    consumer::selector::Selector,
     consumer::{machines::Machines, options::Resolved},
-    net::{connection::later, resolver::Resolver, selector::Selector},
+    net::{connection::later, resolver::Resolver},
 };
 
 const WAKEUP: u8 = 1;

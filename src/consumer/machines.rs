@@ -10,7 +10,7 @@ use crate::{
     client::{ClientEvent, KafkaClient, metadata::Metadata},
     consumer::options::Resolved,
     fetcher::{Context, Fetcher, offsets::OffsetResets},
-    records::chunk::ChunkPool,
+    records::ChunkPool,
     subscriptions::Subscriptions,
 };
 

@@ -18,13 +18,14 @@ pub mod machines;
 pub mod options;
 mod record;
 mod records;
+mod selector;
 
 use cursor::Cursor;
 use driver::{Driver, Ended, Signals, deadline};
 pub use handle::ConsumerHandle;
 pub use iter::Records;
 pub use options::{ConsumerBuilder, OffsetReset};
-pub use record::{ConsumerRecord, Content, Header, Headers, Raw, TimestampType};
+pub use record::{ConsumerRecord, Content, Raw, RecordBuilder};
 pub use records::ConsumerRecords;
 
 /// Reads records from a Kafka cluster, blocking.

@@ -24,7 +24,7 @@ use crate::{
         fetch::FetchRequest,
         versions::ApiRanges,
     },
-    records::chunk::ChunkPool,
+    records::ChunkPool,
     wire::Reader,
 };
 

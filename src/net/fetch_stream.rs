@@ -19,10 +19,7 @@ use crate::{
         Request,
         fetch::{FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData},
     },
-    records::{
-        batch::{BatchHeader, next_batch_len},
-        chunk::{Chunk, ChunkPool},
-    },
+    records::{BatchHeader, Chunk, ChunkPool, next_batch_len},
     wire::{DecodeError, Pending, Reader},
 };
 

@@ -4,7 +4,6 @@ pub mod backoff;
 pub mod connection;
 pub mod fetch_stream;
 pub mod resolver;
-pub(crate) mod selector;
 pub mod servers;
 pub mod socket_options;
 mod staging;

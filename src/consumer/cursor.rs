@@ -1,0 +1,177 @@
+//! What the caller touches for every record: the chunk that is handed out, and how far.
+
+use std::sync::Arc;
+
+use crate::{
+    ConsumerRecord, Error, Result,
+    consumer::options::FetchOptions,
+    net::fetch_stream::RecordsPiece,
+    records::{BatchHeader, BatchWalk, Chunk, ChunkPool, Codec, Decompressor, RecordsError},
+    subscriptions::{PartitionId, PartitionState},
+    types::TopicPartition,
+};
+
+/// The chunk that is open, if there is one, and what opening batches needs.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    open: Option<Open>,
+    decompressor: Decompressor,
+    check_crcs: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    id: PartitionId,
+    partition: TopicPartition,
+    chunk: Arc<Chunk>,
+    /// Where the batch begins that is walked, or is to be opened next.
+    at: usize,
+    len: usize,
+    position: i64,
+    walk: Option<(BatchWalk, usize)>,
+}
+
+/// Data that cannot be read; the cursor stays where it is.
+#[derive(Debug)]
+pub(super) struct Damage {
+    pub(super) id: PartitionId,
+    pub(super) error: Error,
+}
+
+impl Cursor {
+    pub(super) fn new(options: &FetchOptions, pool: ChunkPool) -> Self {
+        Self {
+            open: None,
+            decompressor: Decompressor::new(pool, options.max_decompressed),
+            check_crcs: options.check_crcs,
+        }
+    }
+
+    /// Hands out this chunk from now on.
+    pub(super) fn open(&mut self, id: PartitionId, state: &PartitionState, piece: RecordsPiece) {
+        let partition = state.partition.clone();
+        let position = state.position.unwrap_or(0);
+        self.open = Some(Open {
+            id,
+            partition,
+            chunk: piece.chunk,
+            at: 0,
+            len: piece.len,
+            position,
+            walk: None,
+        });
+    }
+
+    /// The next record of the open chunk; `None` when it is at its end.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
+        let open = self.open.as_mut()?;
+        if let Some(record) = open.next_in_batch() {
+            return Some(Ok(record));
+        }
+        self.next_batch()
+    }
+
+    /// How far the open chunk's partition has been handed out.
+    pub(super) fn position(&self) -> Option<(PartitionId, i64)> {
+        self.open.as_ref().map(|open| (open.id, open.position))
+    }
+
+    /// Drops the open chunk if it is of this partition.
+    pub(super) fn discard(&mut self, id: PartitionId) {
+        if self.open.as_ref().is_some_and(|open| open.id == id) {
+            self.open = None;
+        }
+    }
+
+    /// Drops the open chunk.
+    pub(super) fn clear(&mut self) {
+        self.open = None;
+    }
+
+    /// The walk is at its end, or there is none: goes on with the next batch that has records for us.
+    #[cold]
+    fn next_batch(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
+        loop {
+            let open = self.open.as_mut()?;
+            let moved = match open.walk {
+                Some(_) => open.end_batch(),
+                None if open.at >= open.len => return None,
+                None => open.open_batch(&mut self.decompressor, self.check_crcs),
+            };
+            if let Err(error) = moved {
+                // The same is met again by the next call.
+                open.walk = None;
+                return Some(Err(self.damage(error)?));
+            }
+            if let Some(record) = self.open.as_mut()?.next_in_batch() {
+                return Some(Ok(record));
+            }
+        }
+    }
+
+    fn damage(&self, error: RecordsError) -> Option<Damage> {
+        let open = self.open.as_ref()?;
+        let partition = open.partition.clone();
+        let offset = open.position;
+        let error = match error {
+            RecordsError::UnsupportedCodec(id) => {
+                let codec =
+                    Codec::from_id(id).map_or_else(|| id.to_string(), |codec| codec.to_string());
+                Error::UnsupportedCodec { partition, offset, codec: codec.into() }
+            }
+            RecordsError::TooLarge(limit) => {
+                let option = "max_decompressed_batch_bytes";
+                Error::RecordTooLarge { partition, offset, limit: limit as u64, option }
+            }
+            other => Error::CorruptRecord { partition, offset, reason: other.to_string().into() },
+        };
+        Some(Damage { id: open.id, error })
+    }
+}
+
+impl Open {
+    /// The next record of the batch that is walked; none at its end, and none where it is damaged.
+    #[inline]
+    fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
+        let (walk, _) = self.walk.as_mut()?;
+        let entry = walk.next_entry().ok()??;
+        self.position = entry.offset + 1;
+        Some(ConsumerRecord::new(walk.batch(), entry))
+    }
+
+    /// Leaves the batch that is walked, if that is at its end as it should be.
+    fn end_batch(&mut self) -> Result<(), RecordsError> {
+        let Some((walk, len)) = &mut self.walk else { return Ok(()) };
+        walk.next_entry()?;
+        self.position = self.position.max(walk.header().next_offset());
+        self.at += *len;
+        self.walk = None;
+        Ok(())
+    }
+
+    /// Opens the batch at hand, or goes past it if it has nothing for the caller.
+    fn open_batch(
+        &mut self,
+        decompressor: &mut Decompressor,
+        check_crcs: bool,
+    ) -> Result<(), RecordsError> {
+        let header = BatchHeader::parse(&self.chunk.filled()[self.at..self.len])?;
+        if header.next_offset() <= self.position {
+            self.at += header.total_len();
+            return Ok(());
+        }
+        let (topic, partition) = (self.partition.shared_topic(), self.partition.partition());
+        let mut walk =
+            BatchWalk::open(&self.chunk, self.at, topic, partition, check_crcs, decompressor)?;
+        if header.is_control() {
+            // A marker of brokers: its checksum was worth a look, its records are not for the caller.
+            self.position = header.next_offset();
+            self.at += header.total_len();
+            return Ok(());
+        }
+        walk.skip_to(self.position)?;
+        self.walk = Some((walk, header.total_len()));
+        Ok(())
+    }
+}
