@@ -1,1 +1,41 @@
-//! To be filled.
+//! Brokers that say whatever a test wants, at any time: on real sockets, or in a simulation with a clock of its own.
+//!
+//! [`ScriptedBroker`] answers sensibly unless it is told otherwise, so that a test says only what is unusual:
+//!
+//! ```
+//! use kafka_blocking::{ErrorCode, protocol::fetch::FetchRequest};
+//! use scripted_broker::ScriptedBroker;
+//!
+//! let broker = ScriptedBroker::start();
+//! broker.create_topic("t", 1);
+//! broker.append("t", 0, ["hello"]);
+//! broker.on::<FetchRequest>().once().fail(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+//! let address = broker.address();
+//! assert!(address.starts_with("127.0.0.1:"));
+//! ```
+//!
+//! The same brokers without sockets are a [`Cluster`], which [`Simulation`] drives against the consumer's machines.
+
+mod answers;
+mod bad_server;
+mod broker;
+mod cluster;
+mod event_loop;
+mod log;
+mod records;
+mod requests;
+mod script;
+mod simulation;
+mod state;
+
+pub use crate::{
+    bad_server::BadServer,
+    broker::ScriptedBroker,
+    cluster::{Cluster, ConnectionId, Output},
+    log::{Log, Slice},
+    records::{Record, encode_batch, seal},
+    requests::LoggedRequest,
+    script::When,
+    simulation::{Attempt, Names, Reach, Received, Simulation, nowhere},
+    state::{Node, Partition, State, Topic},
+};

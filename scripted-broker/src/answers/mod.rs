@@ -1,0 +1,147 @@
+//! Which answer a node gives to a request, when nobody has scripted another.
+
+use std::any::Any;
+
+use kafka_blocking::{
+    ErrorCode,
+    protocol::{
+        self, Request, RequestHeader,
+        api_versions::{ApiVersionsRequest, ApiVersionsResponse},
+        fetch::{FetchRequest, FetchResponse},
+        list_offsets::{ListOffsetsRequest, ListOffsetsResponse},
+        metadata::{MetadataRequest, MetadataResponse},
+    },
+};
+
+use crate::state::State;
+
+mod api_versions;
+pub(crate) mod fetch;
+mod list_offsets;
+mod metadata;
+pub(crate) mod session;
+
+/// A response whose type only its API knows.
+pub(crate) struct Body {
+    response: Box<dyn Any + Send>,
+    encode: fn(&(dyn Any + Send), i16, i32) -> Vec<u8>,
+}
+
+impl Body {
+    pub(crate) fn new<R: Request>(response: R::Response) -> Self
+    where
+        R::Response: Send + 'static,
+    {
+        fn encode<R: Request>(
+            response: &(dyn Any + Send),
+            version: i16,
+            correlation: i32,
+        ) -> Vec<u8>
+        where
+            R::Response: 'static,
+        {
+            let response = response.downcast_ref::<R::Response>().expect("made by new::<R>");
+            let mut out = Vec::new();
+            protocol::encode_response::<R>(&mut out, version, correlation, response)
+                .unwrap_or_else(|e| panic!("the scripted {} response v{version}: {e}", R::NAME));
+            out
+        }
+        Self { response: Box::new(response), encode: encode::<R> }
+    }
+
+    /// The response, for changes.
+    pub(crate) fn get_mut<T: 'static>(&mut self) -> Option<&mut T> {
+        self.response.downcast_mut()
+    }
+
+    /// The frame, with its length and header.
+    pub(crate) fn frame(&self, version: i16, correlation: i32) -> Vec<u8> {
+        // Whoever asks in a version that the broker lacks gets the form that every client can read.
+        let error = self.response.downcast_ref().map(|r: &ApiVersionsResponse| r.error_code);
+        let version = if error == Some(ErrorCode::UNSUPPORTED_VERSION.0) { 0 } else { version };
+        (self.encode)(&*self.response, version, correlation)
+    }
+
+    /// Puts an error in each place of the response that has one.
+    pub(crate) fn set_error(&mut self, code: ErrorCode) {
+        if let Some(response) = self.get_mut::<ApiVersionsResponse>() {
+            response.error_code = code.0;
+        } else if let Some(response) = self.get_mut::<MetadataResponse>() {
+            for topic in &mut response.topics {
+                topic.error_code = code.0;
+                topic.partitions.clear();
+            }
+        } else if let Some(response) = self.get_mut::<ListOffsetsResponse>() {
+            for partition in response.topics.iter_mut().flat_map(|t| &mut t.partitions) {
+                partition.error_code = code.0;
+                (partition.offset, partition.timestamp) = (-1, -1);
+            }
+        } else if let Some(response) = self.get_mut::<FetchResponse>() {
+            for partition in response.responses.iter_mut().flat_map(|t| t.partitions.iter_mut()) {
+                partition.error_code = code.0;
+                partition.records = Vec::new().into();
+            }
+        } else {
+            panic!("this response's errors are not known here: use respond() or rewrite()");
+        }
+    }
+}
+
+/// What becomes of a request.
+pub(crate) enum Outcome {
+    /// It is answered at once.
+    Now(Body),
+    /// It is a fetch that may have to wait for records.
+    Fetch(Box<fetch::Plan>),
+    /// It is not answered, and the connection is closed: what Kafka does with what it does not understand.
+    Refused,
+}
+
+impl State {
+    /// Takes a request; `body` is what follows its header.
+    pub(crate) fn take(&mut self, node: i32, header: &RequestHeader, body: &[u8]) -> Outcome {
+        let version = header.api_version;
+        let range = self.nodes.get(&node).and_then(|n| {
+            n.versions.iter().find(|row| row.0 == header.api_key).map(|row| (row.1, row.2))
+        });
+        if header.api_key == ApiVersionsRequest::KEY {
+            return Outcome::Now(Body::new::<ApiVersionsRequest>(self.api_versions(node, version)));
+        }
+        if range.is_none_or(|(low, high)| !(low..=high).contains(&version)) {
+            return Outcome::Refused;
+        }
+        let answer = match header.api_key {
+            MetadataRequest::KEY => protocol::decode_request(body, version)
+                .map(|r| Outcome::Now(Body::new::<MetadataRequest>(self.metadata(version, &r)))),
+            ListOffsetsRequest::KEY => protocol::decode_request(body, version).map(|r| {
+                Outcome::Now(Body::new::<ListOffsetsRequest>(self.list_offsets(node, version, &r)))
+            }),
+            FetchRequest::KEY => protocol::decode_request(body, version)
+                .map(|r| Outcome::Fetch(Box::new(self.plan_fetch(node, version, &r)))),
+            _ => return Outcome::Refused,
+        };
+        answer.unwrap_or(Outcome::Refused)
+    }
+
+    /// Whether a request that names this epoch may be answered by `node` for a partition.
+    pub(crate) fn check_leader(
+        &self,
+        node: i32,
+        topic: &str,
+        partition: i32,
+        epoch: i32,
+    ) -> Result<&crate::state::Partition, ErrorCode> {
+        let found =
+            self.partition(topic, partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        if epoch >= 0 && epoch < found.epoch {
+            return Err(ErrorCode::FENCED_LEADER_EPOCH);
+        }
+        if epoch > found.epoch {
+            return Err(ErrorCode::UNKNOWN_LEADER_EPOCH);
+        }
+        if found.leader != Some(node) {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        Ok(found)
+    }
+}

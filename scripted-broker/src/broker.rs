@@ -1,0 +1,242 @@
+//! [`ScriptedBroker`]: a cluster on real loopback sockets, as a guard that tests hold.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread::JoinHandle,
+};
+
+use kafka_blocking::{net::servers::HostPort, protocol::Request};
+
+use crate::{
+    cluster::Cluster,
+    event_loop::{Ack, Command, EventLoop, bind},
+    records::Record,
+    requests::LoggedRequest,
+    script::When,
+    state::State,
+};
+
+/// Brokers on 127.0.0.1, each on a port of its own. They end when this is dropped: no thread and no port is left.
+pub struct ScriptedBroker {
+    cluster: Arc<Mutex<Cluster>>,
+    waker: Arc<mio::Waker>,
+    commands: mpsc::Sender<(Command, Ack)>,
+    addresses: Vec<SocketAddr>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ScriptedBroker {
+    /// One node, with id 1.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::cluster(1)
+    }
+
+    /// So many nodes, with ids from 1 on.
+    ///
+    /// # Panics
+    /// Where this machine gives no sockets or threads.
+    #[must_use]
+    pub fn cluster(nodes: usize) -> Self {
+        let sockets: Vec<_> = (0..nodes).map(|_| bind(([127, 0, 0, 1], 0).into())).collect();
+        let addresses: Vec<SocketAddr> = sockets
+            .iter()
+            .map(|s| s.local_addr().expect("it is bound").as_socket().expect("an IP address"))
+            .collect();
+        let host_ports = addresses.iter().map(|a| HostPort::new(a.ip().to_string(), a.port()));
+        let cluster = Arc::new(Mutex::new(Cluster::new(host_ports)));
+        let (commands, receiver) = mpsc::channel();
+        let (event_loop, waker) = EventLoop::new(cluster.clone(), sockets, receiver);
+        let thread = std::thread::Builder::new()
+            .name("scripted-broker".to_owned())
+            .spawn(move || event_loop.run())
+            .expect("a thread for the scripted broker");
+        Self { cluster, waker, commands, addresses, thread: Some(thread) }
+    }
+
+    // Where it is
+
+    /// The first node, as `127.0.0.1:port`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.addresses[0].to_string()
+    }
+
+    /// All nodes, with commas between them.
+    #[must_use]
+    pub fn addresses(&self) -> String {
+        let all: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        all.join(",")
+    }
+
+    /// One node.
+    ///
+    /// # Panics
+    /// Where there is no such node.
+    #[must_use]
+    pub fn address_of(&self, node: i32) -> SocketAddr {
+        self.addresses[index(node)]
+    }
+
+    // What it holds
+
+    /// A new topic; its partitions are led by the nodes in turn.
+    pub fn create_topic(&self, name: &str, partitions: usize) {
+        self.with_state(|state| state.create_topic(name, partitions));
+    }
+
+    /// Appends one batch; gives the offset of its first record.
+    pub fn append<R: Into<Record>>(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: impl IntoIterator<Item = R>,
+    ) -> i64 {
+        let records: Vec<Record> = records.into_iter().map(Into::into).collect();
+        self.with_state(|state| {
+            let partition = state.partition_mut(topic, partition);
+            partition.log.append(&records, partition.epoch)
+        })
+    }
+
+    /// Appends a batch as it is, but for its offset and epoch, whatever it holds; gives the offset of its first record.
+    pub fn append_batch(&self, topic: &str, partition: i32, batch: Vec<u8>) -> i64 {
+        self.with_state(|state| {
+            let partition = state.partition_mut(topic, partition);
+            partition.log.append_batch(batch, partition.epoch)
+        })
+    }
+
+    /// Lets another node lead a partition, in a new epoch.
+    pub fn move_leader(&self, topic: &str, partition: i32, leader: i32) {
+        self.with_state(|state| state.move_leader(topic, partition, Some(leader)));
+    }
+
+    /// Says from now on that a node is at another address.
+    pub fn set_advertised(&self, node: i32, host: &str, port: u16) {
+        self.with_state(|state| state.node_mut(node).advertised = HostPort::new(host, port));
+    }
+
+    /// Says from now on that a node speaks these versions only: rows of API, lowest and highest version.
+    pub fn set_versions(&self, node: i32, rows: &[(i16, i16, i16)]) {
+        self.with_state(|state| state.node_mut(node).versions = rows.to_vec());
+    }
+
+    /// Changes anything of the cluster; waiting fetches look at it again then.
+    pub fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.with_cluster(|cluster| {
+            cluster.changed();
+            change(&mut cluster.state)
+        })
+    }
+
+    /// Whatever there is no method for here.
+    pub fn with_cluster<T>(&self, change: impl FnOnce(&mut Cluster) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.waker.wake().expect("the broker's thread is awake");
+        result
+    }
+
+    // What it does
+
+    /// Makes a rule for requests of this API.
+    pub fn on<R: Request>(&self) -> When<'_, R> {
+        When::new(Some(R::KEY), |rule| self.lock().script_mut().add(rule))
+    }
+
+    /// Makes a rule for all requests.
+    pub fn on_any(&self) -> When<'_, ()> {
+        When::new(None, |rule| self.lock().script_mut().add(rule))
+    }
+
+    /// Forgets all rules.
+    pub fn clear_rules(&self) {
+        self.with_cluster(Cluster::clear_rules);
+    }
+
+    /// A node dies: its connections end, and new ones are refused.
+    pub fn stop(&self, node: i32) {
+        self.with_cluster(|cluster| cluster.kill(node));
+        self.command(Command::Refuse(node));
+    }
+
+    /// A node that was stopped comes back, on the same port.
+    pub fn restart(&self, node: i32) {
+        self.command(Command::Listen(node));
+    }
+
+    /// A node stops to read and to answer, as a stopped process does; the kernel still accepts connections.
+    pub fn pause(&self, node: i32) {
+        self.with_cluster(|cluster| cluster.set_paused(node, true));
+    }
+
+    /// A node goes on.
+    pub fn resume(&self, node: i32) {
+        self.with_cluster(|cluster| cluster.set_paused(node, false));
+    }
+
+    /// A node closes all its connections; new ones are accepted.
+    pub fn close_connections(&self, node: i32) {
+        self.with_cluster(|cluster| cluster.close_connections(node));
+        self.command(Command::Nothing);
+    }
+
+    // What it saw
+
+    /// The requests that have come, in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.lock().requests().to_vec()
+    }
+
+    /// The requests of one API, decoded.
+    #[must_use]
+    pub fn requests_of<R: Request>(&self) -> Vec<R> {
+        self.lock().requests_of::<R>()
+    }
+
+    /// How many connections to a node are open.
+    #[must_use]
+    pub fn connections(&self, node: i32) -> usize {
+        self.lock().open_connections(node)
+    }
+
+    /// The most requests that were unanswered at a time on one connection.
+    #[must_use]
+    pub fn most_unanswered(&self) -> usize {
+        self.lock().most_unanswered()
+    }
+
+    // Helpers
+
+    fn lock(&self) -> MutexGuard<'_, Cluster> {
+        self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the thread do something, and waits until it is done.
+    fn command(&self, command: Command) {
+        let (done, wait) = mpsc::channel();
+        self.commands.send((command, done)).expect("the broker's thread runs");
+        self.waker.wake().expect("the broker's thread is awake");
+        wait.recv().expect("the broker's thread does as it is told");
+    }
+}
+
+impl Drop for ScriptedBroker {
+    fn drop(&mut self) {
+        let (done, _) = mpsc::channel();
+        // Where the thread has panicked, joining it tells why.
+        let _ = self.commands.send((Command::End, done));
+        let _ = self.waker.wake();
+        let ended = self.thread.take().map(JoinHandle::join);
+        if let (Some(Err(_)), false) = (ended, std::thread::panicking()) {
+            panic!("the scripted broker has panicked, see above");
+        }
+    }
+}
+
+/// Where a node's address is kept.
+pub(crate) fn index(node: i32) -> usize {
+    usize::try_from(node - 1).expect("node ids count from 1")
+}

@@ -1,0 +1,413 @@
+//! The brokers as a machine: bytes of connections go in, bytes and closures come out, each at its time. No socket.
+//!
+//! As in Kafka, the requests of one connection are answered one after the other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use kafka_blocking::{
+    net::servers::HostPort,
+    protocol::{self, Request, RequestHeader},
+};
+
+use crate::{
+    answers::{Body, Outcome, fetch::Plan},
+    requests::LoggedRequest,
+    script::{Act, Script, When},
+    state::State,
+};
+
+/// Names a connection.
+pub type ConnectionId = u64;
+
+/// What a connection shall do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send bytes to the client.
+    Send(Vec<u8>),
+    /// Close the connection.
+    Close,
+}
+
+/// The machine.
+pub struct Cluster {
+    /// Nodes, topics, logs; after a change of it, [`changed`](Self::changed) lets waiting fetches look again.
+    pub state: State,
+    script: Script,
+    connections: BTreeMap<ConnectionId, Connection>,
+    paused: BTreeSet<i32>,
+    requests: Vec<LoggedRequest>,
+    most_unanswered: usize,
+    outputs: VecDeque<(ConnectionId, Output)>,
+    changed: bool,
+}
+
+#[derive(Default)]
+struct Connection {
+    node: i32,
+    inbox: Vec<u8>,
+    frames: VecDeque<(RequestHeader, Vec<u8>)>,
+    waiting: Option<Waiting>,
+    steps: VecDeque<(Instant, Output)>,
+    /// An answer that changes places with the next one.
+    held: Option<Vec<u8>>,
+    silent: bool,
+    unanswered: usize,
+}
+
+/// A fetch that has not enough to answer with.
+struct Waiting {
+    plan: Plan,
+    deadline: Instant,
+    version: i16,
+    correlation: i32,
+    rules: Vec<usize>,
+}
+
+/// No client sends more at once.
+const LARGEST_REQUEST: usize = 100 << 20;
+
+impl Cluster {
+    /// Nodes with the ids from 1 on, which say that they are at these addresses.
+    pub fn new(addresses: impl IntoIterator<Item = HostPort>) -> Self {
+        Self {
+            state: State::new(addresses),
+            script: Script::default(),
+            connections: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            requests: Vec::new(),
+            most_unanswered: 0,
+            outputs: VecDeque::new(),
+            changed: false,
+        }
+    }
+
+    // What shall happen
+
+    /// Makes a rule for requests of this API.
+    pub fn on<R: Request>(&mut self) -> When<'_, R> {
+        When::new(Some(R::KEY), |rule| self.script.add(rule))
+    }
+
+    /// Makes a rule for all requests.
+    pub fn on_any(&mut self) -> When<'_, ()> {
+        When::new(None, |rule| self.script.add(rule))
+    }
+
+    pub(crate) fn script_mut(&mut self) -> &mut Script {
+        &mut self.script
+    }
+
+    /// Forgets all rules.
+    pub fn clear_rules(&mut self) {
+        self.script.clear();
+        // Their numbers are void.
+        for connection in self.connections.values_mut() {
+            if let Some(waiting) = &mut connection.waiting {
+                waiting.rules.clear();
+            }
+        }
+    }
+
+    /// Lets waiting fetches look again at what there is.
+    pub fn changed(&mut self) {
+        self.changed = true;
+    }
+
+    /// A node stops to read and to answer, as a stopped process does, or goes on.
+    pub fn set_paused(&mut self, node: i32, paused: bool) {
+        if paused {
+            self.paused.insert(node)
+        } else {
+            self.paused.remove(&node)
+        };
+        self.changed = true;
+    }
+
+    /// A node dies: its connections end, and its fetch sessions are gone.
+    pub fn kill(&mut self, node: i32) {
+        self.paused.remove(&node);
+        self.state.node_mut(node).sessions.clear();
+        self.close_connections(node);
+    }
+
+    /// A node closes all its connections.
+    pub fn close_connections(&mut self, node: i32) {
+        for id in self.connections_of(node) {
+            self.connections.remove(&id);
+            self.outputs.push_back((id, Output::Close));
+        }
+    }
+
+    /// A node forgets its fetch sessions.
+    pub fn forget_sessions(&mut self, node: i32) {
+        self.state.node_mut(node).sessions.clear();
+    }
+
+    /// Bytes that nobody asked for go out on all connections of a node.
+    pub fn send_unasked(&mut self, node: i32, bytes: &[u8]) {
+        for id in self.connections_of(node) {
+            self.outputs.push_back((id, Output::Send(bytes.to_vec())));
+        }
+    }
+
+    // What came in
+
+    /// A client has connected to a node.
+    pub fn accept(&mut self, node: i32, id: ConnectionId) {
+        self.connections.insert(id, Connection { node, ..Connection::default() });
+    }
+
+    /// A client has closed its connection.
+    pub fn lost(&mut self, id: ConnectionId) {
+        self.connections.remove(&id);
+    }
+
+    /// Bytes have come from a client.
+    pub fn receive(&mut self, id: ConnectionId, bytes: &[u8], now: Instant) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.inbox.extend_from_slice(bytes);
+            self.run(id, now);
+        }
+    }
+
+    /// The time is `now`.
+    pub fn handle(&mut self, now: Instant) {
+        let again = std::mem::take(&mut self.changed);
+        let due: Vec<ConnectionId> = self
+            .connections
+            .iter()
+            .filter(|(_, c)| again || c.next_at().is_some_and(|at| at <= now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.run(id, now);
+        }
+    }
+
+    // What must go out
+
+    /// What a connection shall do next.
+    pub fn poll_output(&mut self) -> Option<(ConnectionId, Output)> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`handle`](Self::handle) although nothing came in.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let running = self.connections.values().filter(|c| !self.paused.contains(&c.node));
+        running.filter_map(Connection::next_at).min()
+    }
+
+    // What is known
+
+    /// The requests that have come, in order.
+    #[must_use]
+    pub fn requests(&self) -> &[LoggedRequest] {
+        &self.requests
+    }
+
+    /// The requests of one API, decoded.
+    ///
+    /// # Panics
+    /// Where one is malformed.
+    #[must_use]
+    pub fn requests_of<R: Request>(&self) -> Vec<R> {
+        let all = self.requests.iter().filter(|r| r.is::<R>());
+        all.map(|r| r.decode().expect("a well-formed request")).collect()
+    }
+
+    /// How many connections to a node are open.
+    #[must_use]
+    pub fn open_connections(&self, node: i32) -> usize {
+        self.connections.values().filter(|c| c.node == node).count()
+    }
+
+    /// The most requests that were unanswered at a time on one connection.
+    #[must_use]
+    pub fn most_unanswered(&self) -> usize {
+        self.most_unanswered
+    }
+
+    // Helpers
+
+    fn connections_of(&self, node: i32) -> Vec<ConnectionId> {
+        self.connections.iter().filter(|(_, c)| c.node == node).map(|(id, _)| *id).collect()
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        if self.connections.remove(&id).is_some() {
+            self.outputs.push_back((id, Output::Close));
+        }
+    }
+
+    /// Does all that a connection can do now.
+    fn run(&mut self, id: ConnectionId, now: Instant) {
+        while let Some(connection) = self.connections.get_mut(&id) {
+            if self.paused.contains(&connection.node) {
+                return;
+            }
+            if !self.read_frames(id, now) {
+                return self.close(id);
+            }
+            let Some(connection) = self.connections.get_mut(&id) else { return };
+            if let Some((at, _)) = connection.steps.front() {
+                if *at > now {
+                    return;
+                }
+                let (_, output) = connection.steps.pop_front().expect("looked at just now");
+                if output == Output::Close {
+                    return self.close(id);
+                }
+                self.outputs.push_back((id, output));
+            } else if let Some(waiting) = connection.waiting.take() {
+                let over = now >= waiting.deadline;
+                match self.state.try_fetch(&waiting.plan, over) {
+                    Some(response) => {
+                        let body = Body::new::<protocol::fetch::FetchRequest>(response);
+                        self.answer(
+                            id,
+                            body,
+                            waiting.version,
+                            waiting.correlation,
+                            &waiting.rules,
+                            now,
+                        );
+                    }
+                    None => {
+                        connection.waiting = Some(waiting);
+                        return;
+                    }
+                }
+            } else if connection.silent {
+                return;
+            } else {
+                let Some((header, body)) = connection.frames.pop_front() else { return };
+                self.take(id, &header, &body, now);
+            }
+        }
+    }
+
+    /// Takes whole requests out of the bytes that have come; says whether they make sense.
+    fn read_frames(&mut self, id: ConnectionId, at: Instant) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return true };
+        while let Some(length) = connection.inbox.first_chunk::<4>() {
+            let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+            if length > LARGEST_REQUEST {
+                return false;
+            }
+            if connection.inbox.len() < 4 + length {
+                return true;
+            }
+            let frame: Vec<u8> = connection.inbox.drain(..4 + length).skip(4).collect();
+            let Ok((header, start)) = protocol::decode_request_header(&frame) else { return false };
+            let body = frame[start..].to_vec();
+            self.requests.push(LoggedRequest {
+                node: connection.node,
+                connection: id,
+                header: header.clone(),
+                body: body.clone(),
+                at,
+            });
+            connection.frames.push_back((header, body));
+            connection.unanswered += 1;
+            self.most_unanswered = self.most_unanswered.max(connection.unanswered);
+        }
+        true
+    }
+
+    fn take(&mut self, id: ConnectionId, header: &RequestHeader, body: &[u8], now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let (version, correlation) = (header.api_version, header.correlation_id);
+        let rules = self.script.matching(connection.node, header.api_key);
+        // The broker has seen it, whatever becomes of the answer.
+        let outcome = self.state.take(connection.node, header, body);
+        let mut hasty = false;
+        for number in &rules {
+            match self.script.act(*number) {
+                Some(Act::Silence) => return connection.silent = true,
+                Some(Act::Swallow) => return,
+                Some(Act::Close) => return self.close(id),
+                Some(Act::Bytes(bytes)) => {
+                    connection.unanswered -= 1;
+                    return connection.steps.push_back((now, Output::Send(bytes.clone())));
+                }
+                Some(Act::Respond(answer)) => {
+                    let body = answer(body, version);
+                    return self.answer(id, body, version, correlation, &rules, now);
+                }
+                Some(Act::Fail(_)) => hasty = true,
+                _ => {}
+            }
+        }
+        match outcome {
+            Outcome::Now(body) => self.answer(id, body, version, correlation, &rules, now),
+            Outcome::Fetch(plan) => {
+                let wait = if hasty { Duration::ZERO } else { plan.max_wait };
+                let deadline = now + wait;
+                connection.waiting =
+                    Some(Waiting { plan: *plan, deadline, version, correlation, rules });
+            }
+            Outcome::Refused => self.close(id),
+        }
+    }
+
+    /// Lets the rules change an answer, and puts it on its way.
+    fn answer(
+        &mut self,
+        id: ConnectionId,
+        mut body: Body,
+        version: i16,
+        correlation: i32,
+        rules: &[usize],
+        now: Instant,
+    ) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        for number in rules {
+            match self.script.act(*number) {
+                Some(Act::Fail(code)) => body.set_error(*code),
+                Some(Act::Rewrite(edit)) => edit(&mut body),
+                _ => {}
+            }
+        }
+        let mut frame = body.frame(version, correlation);
+        connection.unanswered -= 1;
+        let (mut at, mut close, mut rest) = (now, false, None);
+        for number in rules {
+            match self.script.act(*number) {
+                Some(Act::Corrupt { offset, xor }) => frame[*offset] ^= *xor,
+                Some(Act::Delay(by)) => at += *by,
+                Some(Act::CloseAfter) => close = true,
+                Some(Act::CutAt(n)) => {
+                    frame.truncate(*n);
+                    close = true;
+                }
+                Some(Act::StallAt(n, after)) => {
+                    rest = Some((*after, frame.split_off((*n).min(frame.len()))));
+                }
+                Some(Act::SwapWithNext) => return connection.held = Some(frame),
+                _ => {}
+            }
+        }
+        connection.steps.push_back((at, Output::Send(frame)));
+        if let Some((after, rest)) = rest {
+            at += after;
+            connection.steps.push_back((at, Output::Send(rest)));
+        }
+        if let Some(held) = connection.held.take() {
+            connection.steps.push_back((at, Output::Send(held)));
+        }
+        if close {
+            connection.steps.push_back((at, Output::Close));
+        }
+    }
+}
+
+impl Connection {
+    fn next_at(&self) -> Option<Instant> {
+        let step = self.steps.front().map(|(at, _)| *at);
+        step.or_else(|| self.waiting.as_ref().map(|w| w.deadline))
+    }
+}
