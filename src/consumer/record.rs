@@ -85,7 +85,6 @@ impl ConsumerRecord {
     /// }
     /// assert_eq!(handle(&ConsumerRecord::builder("my-topic", 0, 42).value("abc").build()), 3);
     /// ```
-    #[must_use]
     pub fn builder(topic: impl Into<Arc<str>>, partition: i32, offset: i64) -> RecordBuilder {
         RecordBuilder {
             topic: topic.into(),
