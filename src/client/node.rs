@@ -93,6 +93,13 @@ impl Node {
         self.wanted = false;
     }
 
+    /// The connection was closed, and there is nothing wrong with that.
+    pub(super) fn rest(&mut self, retry_at: Instant) {
+        self.link = Link::Idle;
+        self.trying = None;
+        self.retry_at = retry_at;
+    }
+
     /// The attempt with the present address, or with the name, failed.
     pub(super) fn failed(&mut self, cause: String, timed_out: bool) {
         if timed_out {
