@@ -39,7 +39,7 @@ pub use crate::{
         RecordBuilder, Records,
         options::{ConsumerBuilder, DnsLookup, OffsetReset},
     },
-    error::{ConfigError, Error, ErrorCode, Result},
+    error::{BrokerError, ConfigError, Error, ErrorCode, Result},
     net::{resolver::Resolver, socket_options::socket},
     records::{Header, Headers, RecordRef, TimestampType},
     types::TopicPartition,

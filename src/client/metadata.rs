@@ -232,7 +232,7 @@ impl Metadata {
         }
         if response.error_code != 0 {
             let code = ErrorCode(response.error_code);
-            return Err(Error::Broker { api: "Metadata", code, detail: "".into() });
+            return Err(Error::broker("Metadata", code, ""));
         }
         if response.brokers.is_empty() {
             return Err(Error::Protocol {
@@ -262,11 +262,7 @@ impl Metadata {
             match topic.error {
                 Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => unauthorized.push(name.to_string()),
                 Some(code @ ErrorCode::INVALID_TOPIC_EXCEPTION) => {
-                    self.errors.push_back(Error::Broker {
-                        api: "Metadata",
-                        code,
-                        detail: name.to_string().into(),
-                    });
+                    self.errors.push_back(Error::broker("Metadata", code, name.as_ref()));
                 }
                 Some(_) => self.needed = true,
                 None => {

@@ -234,23 +234,21 @@ impl KafkaConsumer {
             return Err(Error::Wakeup);
         }
         loop {
+            let mut cursor = self.cursor.borrow_mut();
             while polled.count() < max_records {
-                let record = match self.cursor.borrow_mut().next() {
-                    Some(Ok(record)) => record,
-                    Some(Err(_)) if !polled.is_empty() => return Ok(polled), // met again by the next call
-                    Some(Err(damage)) => return Err(self.report(damage)?),
-                    None => break,
-                };
+                let Some(record) = cursor.next_in_batch() else { break };
                 polled.push(record);
             }
+            drop(cursor);
             if polled.count() == max_records {
                 return Ok(polled);
             }
             let patience = if polled.is_empty() { Patience::Until(until) } else { Patience::None };
-            match self.refill(patience)? {
-                Refill::Filled => {}
-                Refill::Nothing => return Ok(polled),
-                Refill::Signalled => return Err(Error::Wakeup),
+            match self.advance(patience) {
+                Ok(Advance::More) => {}
+                Ok(Advance::Nothing) => return Ok(polled),
+                Ok(Advance::Signalled) => return Err(Error::Wakeup),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -266,12 +264,18 @@ impl KafkaConsumer {
     /// kafka-python: `next(consumer)`.
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord>> {
-        if !self.signals.any() {
-            if let Some(record) = self.cursor.borrow_mut().next_in_batch() {
-                return Some(Ok(record));
+        loop {
+            if !self.signals.any() {
+                if let Some(record) = self.cursor.borrow_mut().next_in_batch() {
+                    return Some(Ok(record));
+                }
+            }
+            match self.make_ready() {
+                Made::Ready => {}
+                Made::End => return None,
+                Made::Failed(error) => return Some(Err(*error)),
             }
         }
-        self.next_slowly()
     }
 
     /// An iterator over records; the same as `for record in &consumer`.
@@ -398,40 +402,50 @@ impl KafkaConsumer {
         })
     }
 
+    /// Sees to it that the cursor has a record, for [`next`](Self::next). What it gives is small, so that the records of
+    /// the hot path need not pass through memory that both share.
     #[cold]
     #[inline(never)]
-    fn next_slowly(&self) -> Option<Result<ConsumerRecord>> {
-        // The clock is read when there is really something to wait for.
-        let mut patience = Patience::Fresh(self.limits.consumer_timeout);
+    fn make_ready(&self) -> Made {
+        if self.signals.is_stopped() || self.closed.get() {
+            return Made::End;
+        }
+        if self.signals.take_wakeup() {
+            return Made::Failed(Box::new(Error::Wakeup));
+        }
+        match self.advance(Patience::Fresh(self.limits.consumer_timeout)) {
+            Ok(Advance::More) => Made::Ready,
+            Ok(Advance::Nothing) => Made::End,
+            Ok(Advance::Signalled) if self.signals.is_stopped() => Made::End,
+            Ok(Advance::Signalled) => Made::Failed(Box::new(Error::Wakeup)),
+            Err(error) => Made::Failed(Box::new(error)),
+        }
+    }
+
+    /// Goes on to the next record, through the machines if need be.
+    fn advance(&self, mut patience: Patience) -> Result<Advance> {
         loop {
-            if self.signals.is_stopped() || self.closed.get() {
-                return None;
-            }
-            if self.signals.take_wakeup() {
-                return Some(Err(Error::Wakeup));
-            }
-            let next = self.cursor.borrow_mut().next();
+            let next = self.cursor.borrow_mut().advance();
             match next {
-                Some(Ok(record)) => return Some(Ok(record)),
-                Some(Err(damage)) => return Some(Err(self.report(damage).unwrap_or_else(|e| e))),
-                None => {}
+                Ok(true) => return Ok(Advance::More),
+                Ok(false) => {}
+                // Records are in hand: the damage is met again by the next call.
+                Err(_) if matches!(patience, Patience::None) => return Ok(Advance::Nothing),
+                Err(damage) => return Err(self.report(damage)?),
             }
+            // The clock is read when there is really something to wait for.
             if let Patience::Fresh(timeout) = patience {
-                patience =
-                    timeout.map_or(Patience::Endless, |timeout| Patience::Until(deadline(timeout)));
+                patience = Patience::Until(deadline(timeout.unwrap_or(Duration::MAX)));
             }
-            match self.refill(patience) {
-                Ok(Refill::Filled) => {}
-                Ok(Refill::Nothing) => return None,
-                Ok(Refill::Signalled) if self.signals.is_stopped() => return None,
-                Ok(Refill::Signalled) => return Some(Err(Error::Wakeup)),
-                Err(error) => return Some(Err(error)),
+            match self.refill(patience)? {
+                Advance::More => {}
+                nothing => return Ok(nothing),
             }
         }
     }
 
     /// Gives the cursor, which has run dry, something to hand out.
-    fn refill(&self, patience: Patience) -> Result<Refill> {
+    fn refill(&self, patience: Patience) -> Result<Advance> {
         self.with_driver(|driver| {
             if *driver.machines.subscriptions.mode() == Mode::None {
                 return Err(Error::IllegalState(
@@ -444,12 +458,12 @@ impl KafkaConsumer {
                     // Records are in hand: what is not records waits for the next call.
                     if !driver.machines.fetcher.has_ready_records() {
                         driver.pump()?;
-                        return Ok(Refill::Nothing);
+                        return Ok(Advance::Nothing);
                     }
                     driver.now()
                 }
                 Patience::Until(until) => until,
-                Patience::Fresh(_) | Patience::Endless => deadline(Duration::MAX),
+                Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
             };
             if !driver.machines.fetcher.has_ready() {
                 let ended = driver.run_until(until, &self.signals, |m| {
@@ -465,15 +479,15 @@ impl KafkaConsumer {
                 })?;
                 match ended {
                     Ended::Done(result) => result?,
-                    Ended::TimedOut => return Ok(Refill::Nothing),
-                    Ended::Signalled => return Ok(Refill::Signalled),
+                    Ended::TimedOut => return Ok(Advance::Nothing),
+                    Ended::Signalled => return Ok(Advance::Signalled),
                 }
             }
             self.take_ready(driver)?;
             if driver.machines.fetcher.wants_more() {
                 driver.pump()?;
             }
-            Ok(Refill::Filled)
+            Ok(Advance::More)
         })
     }
 
@@ -517,16 +531,25 @@ fn check_topic(name: &str) -> Result<()> {
 /// How long to wait for records.
 #[derive(Clone, Copy, Debug)]
 enum Patience {
+    /// Not at all, and not for an error either: there are records in hand.
     None,
+    /// This long, from when there is something to wait for; `None` is for ever.
     Fresh(Option<Duration>),
     Until(Instant),
-    Endless,
 }
 
-enum Refill {
-    Filled,
+/// What came of waiting for records.
+enum Advance {
+    More,
     Nothing,
     Signalled,
+}
+
+/// The same for `next`.
+enum Made {
+    Ready,
+    End,
+    Failed(Box<Error>),
 }
 
 impl fmt::Debug for KafkaConsumer {

@@ -466,8 +466,8 @@ impl Fetcher {
                 cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
             }
             code => {
-                let detail = format!("{partition} at offset {offset}").into();
-                self.push(id, Item::Failed(Error::Broker { api: "Fetch", code, detail }), cx);
+                let detail = format!("{partition} at offset {offset}");
+                self.push(id, Item::Failed(Error::broker("Fetch", code, detail)), cx);
             }
         }
     }
