@@ -44,7 +44,7 @@ pub struct Simulation {
     started: Instant,
     now: Instant,
     turns: u64,
-    spins: u64,
+    spins: Vec<(Duration, &'static str)>,
     consuming: bool,
     received: Vec<Received>,
     errors: Vec<(Duration, Error)>,
@@ -74,7 +74,7 @@ impl Simulation {
             started: now,
             now,
             turns: 0,
-            spins: 0,
+            spins: Vec::new(),
             consuming: true,
             received: Vec::new(),
             errors: Vec::new(),
@@ -192,8 +192,7 @@ impl Simulation {
         ];
         let next = next.into_iter().flatten().min().unwrap_or(limit);
         if next <= self.now {
-            // The machines want to be called at once, and have done nothing: a real loop would burn the processor.
-            self.spins += 1;
+            self.spins.push((self.elapsed(), self.most_urgent()));
         }
         self.now = next.max(self.now + Duration::from_micros(100)).min(limit.max(self.now));
     }
@@ -264,13 +263,27 @@ impl Simulation {
         self.turns
     }
 
-    /// How often the machines wanted to be called again at once although there was nothing to do.
+    /// When the machines wanted to be called again at once although there was nothing to do, and which one did: a real
+    /// loop would burn the processor.
     #[must_use]
-    pub fn spins(&self) -> u64 {
-        self.spins
+    pub fn spins(&self) -> &[(Duration, &'static str)] {
+        &self.spins
     }
 
     // Helpers
+
+    /// Which machine wants to be called first.
+    fn most_urgent(&self) -> &'static str {
+        let (machines, now) = (&self.machines, self.now);
+        let all = [
+            (machines.client.poll_timeout(now), "client"),
+            (machines.metadata.poll_timeout(&machines.client, now), "metadata"),
+            (machines.resets.poll_timeout(), "resets"),
+            (machines.fetcher.poll_timeout(), "fetcher"),
+        ];
+        let first = all.into_iter().filter_map(|(at, name)| Some((at?, name))).min();
+        first.map_or("nobody", |(_, name)| name)
+    }
 
     fn consume(&mut self) {
         let at = self.elapsed();
