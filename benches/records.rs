@@ -47,6 +47,7 @@ fn main() {
             }
         });
     }
+    fixed_costs();
     for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
         if !codec.is_available() {
             continue;
@@ -62,6 +63,28 @@ fn main() {
             });
         }
     }
+}
+
+/// What is paid per batch, and what of a record's cost is its reference count.
+fn fixed_costs() {
+    let (chunk, _) = batch(100, Codec::None, 118);
+    let mut decompressor = decompressor();
+    let topic = Arc::from("topic");
+    report("open + 1 record of 100 B", 10_000, || {
+        for _ in 0..10_000 {
+            let walk = BatchWalk::open(&chunk, 0, &topic, 0, true, &mut decompressor);
+            let mut walk = walk.unwrap();
+            while let Some(record) = next(&mut walk) {
+                black_box(&record);
+            }
+        }
+    });
+    let walk = BatchWalk::open(&chunk, 0, &topic, 0, true, &mut decompressor).unwrap();
+    report("Arc clone and drop", 10_000, || {
+        for _ in 0..10_000 {
+            black_box(Arc::clone(walk.batch()));
+        }
+    });
 }
 
 /// What the consumer's `next()` does inside of a batch; not inlined, as it is not there.

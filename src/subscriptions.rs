@@ -38,6 +38,8 @@ pub struct PartitionState {
     pub reset: Option<OffsetReset>,
     /// Not asked about before this.
     pub retry_at: Option<Instant>,
+    /// The position was set, by a seek or a reset: somebody waits for what is there.
+    pub moved: bool,
 }
 
 /// All of it.
@@ -131,6 +133,7 @@ impl Subscriptions {
         state.fetch_offset = Some(offset);
         state.reset = None;
         state.retry_at = None;
+        state.moved = true;
         self.unresolved.remove(&id);
         self.touched.insert(id);
     }
@@ -193,6 +196,11 @@ impl Subscriptions {
         self.unresolved.insert(id);
         self.touched.insert(id);
         Ok(())
+    }
+
+    /// Whether the position was set since the last call.
+    pub fn take_moved(&mut self, id: PartitionId) -> bool {
+        self.states.get_mut(&id).is_some_and(|state| std::mem::take(&mut state.moved))
     }
 
     /// The partitions whose state has changed since the last call.
@@ -280,6 +288,7 @@ impl Subscriptions {
                     fetch_offset: None,
                     reset,
                     retry_at: None,
+                    moved: false,
                 };
                 self.states.insert(id, state);
                 self.unresolved.insert(id);

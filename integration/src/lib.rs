@@ -1,1 +1,15 @@
-//! To be filled.
+//! Real Kafka brokers, Kafka's own Java clients and kafka-python, as guards for tests.
+//!
+//! Everything here panics with what went wrong instead of returning errors: it is only called by tests.
+mod canonical;
+mod child;
+mod cluster;
+mod java;
+mod python;
+
+pub use crate::{
+    canonical::{Field, PartitionDigest, PartitionDigester, RecordFields, line},
+    cluster::{Cluster, ClusterBuilder, LogsOnFailure},
+    java::{Acknowledged, JavaTool, Offsets, PartitionState},
+    python::{dump_with_kafka_python, read_with_kafka_python},
+};

@@ -37,6 +37,7 @@ pub struct Metadata {
     refreshed: Option<Instant>,
     /// Not before this, whatever the need.
     retry_at: Instant,
+    retry_backoff: Duration,
     backoff: Backoff,
     avoided: BTreeMap<i32, Instant>,
     errors: VecDeque<Error>,
@@ -57,6 +58,7 @@ impl Metadata {
             in_flight: BTreeMap::new(),
             refreshed: None,
             retry_at: now,
+            retry_backoff,
             backoff: Backoff::new(retry_backoff, retry_backoff.max(PATIENCE)),
             avoided: BTreeMap::new(),
             errors: VecDeque::new(),
@@ -120,6 +122,8 @@ impl Metadata {
             self.retry_at = later(now, delay);
         } else {
             self.backoff.reset();
+            // However small metadata_max_age_ms is.
+            self.retry_at = later(now, self.retry_backoff);
         }
         true
     }

@@ -232,10 +232,14 @@ impl KafkaClient {
         }
     }
 
-    /// Closes the connection to a node, if there is one.
+    /// Closes the connection to a node, if there is one; another one may be made at once.
     pub fn close_node(&mut self, key: NodeKey, now: Instant, why: &'static str) {
         let Some(Link::Open(id)) = self.nodes.get(&key).map(|n| n.link) else { return };
-        self.drop_connection(id, &Failure { step: "closing", source: io::Error::other(why) }, now);
+        let failure = Failure { step: "closing", source: io::Error::other(why) };
+        self.fail_requests(id, &failure);
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.rest(now);
+        }
     }
 
     // What came in
@@ -336,7 +340,7 @@ impl KafkaClient {
         let connections = self.connections.values().map(|(_, c)| c.poll_timeout());
         let nodes = self.nodes.values().filter_map(|n| match n.link {
             Link::Resolving { since } => Some(later(since, n.setup_timeout())),
-            Link::Idle if n.wanted => Some(n.retry_at),
+            Link::Idle if n.wanted => Some(n.retry_at).filter(|at| now < *at),
             _ => n.muted_until.filter(|until| now < *until),
         });
         connections.chain(nodes).min()
@@ -427,11 +431,10 @@ impl KafkaClient {
             .filter(|(k, _)| k.role == Role::Control)
             .filter_map(|(_, n)| match n.link {
                 Link::Idle => Some(n.retry_at),
-                Link::Resolving { since } => Some(later(since, PATIENCE)).filter(|at| now < *at),
-                Link::Open(_) => {
-                    n.trying.map(|(_, since)| later(since, PATIENCE)).filter(|at| now < *at)
-                }
+                Link::Resolving { since } => Some(later(since, PATIENCE)),
+                Link::Open(_) => n.trying.map(|(_, since)| later(since, PATIENCE)),
             })
+            .filter(|at| now < *at)
             .min()
     }
 
@@ -440,9 +443,14 @@ impl KafkaClient {
     pub fn describe_failures(&self, now: Instant) -> String {
         let control = self.nodes.iter().filter(|(k, _)| k.role == Role::Control);
         let failing = control.filter(|(k, _)| self.open(**k).is_none_or(|c| !c.is_ready()));
-        let parts: Vec<String> = failing
-            .map(|(k, n)| n.describe(self.open(*k).map_or("", Connection::step), now))
-            .collect();
+        let mut parts: Vec<String> = Vec::new();
+        for (key, node) in failing {
+            let text = node.describe(self.open(*key).map_or("", Connection::step), now);
+            // A bootstrap server is mostly one of the brokers too.
+            if !parts.contains(&text) {
+                parts.push(text);
+            }
+        }
         parts.join("; ")
     }
 
@@ -579,34 +587,37 @@ impl KafkaClient {
 
     /// A connection is at its end: fails its requests, and tries the next address or backs off.
     fn drop_connection(&mut self, id: ConnectionId, failure: &Failure, now: Instant) {
-        let Some((key, connection)) = self.connections.remove(&id) else { return };
-        self.commands.push_back(Command::Close(id));
-        let Some(node) = self.nodes.get_mut(&key) else { return };
-        let was_ready = connection.is_ready();
+        let Some((key, connection)) = self.connections.get(&id) else { return };
+        let (key, was_ready) = (*key, connection.is_ready());
         // Nothing was lost with a connection that nothing was asked on: brokers close idle ones, and so do we.
         let quiet = was_ready && connection.in_flight() == 0;
-        let cause = format!("{}: {}", failure.step, failure.source);
-        log::debug!(target: "kafka_blocking::net", "{key} at {}: {cause}", node.host);
+        self.fail_requests(id, failure);
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        if quiet {
+            node.rest(later(now, self.options.backoff));
+            return;
+        }
+        let timed_out = failure.source.kind() == io::ErrorKind::TimedOut;
+        node.failed(format!("{}: {}", failure.step, failure.source), timed_out && !was_ready);
+        node.link = Link::Idle;
+        if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
+    }
+
+    /// Forgets a connection, and tells those who wait for its answers.
+    fn fail_requests(&mut self, id: ConnectionId, failure: &Failure) {
+        let Some((key, connection)) = self.connections.remove(&id) else { return };
+        self.commands.push_back(Command::Close(id));
+        let host = self.nodes.get(&key).map_or_else(|| key.to_string(), |n| n.host.to_string());
+        log::debug!(target: "kafka_blocking::net", "{key} at {host}: {}: {}", failure.step, failure.source);
         let error = Error::Connection {
-            node: node.host.to_string().into(),
+            node: host.into(),
             step: failure.step,
             source: Arc::new(io::Error::new(failure.source.kind(), failure.source.to_string())),
         };
         for id in connection.abandon() {
-            self.events.push_back(ClientEvent::Response {
-                id,
-                node: key,
-                result: Err(error.clone()),
-            });
+            let result = Err(error.clone());
+            self.events.push_back(ClientEvent::Response { id, node: key, result });
         }
-        node.link = Link::Idle;
-        if quiet {
-            node.trying = None;
-            node.retry_at = later(now, self.options.backoff);
-            return;
-        }
-        node.failed(cause, failure.source.kind() == io::ErrorKind::TimedOut && !was_ready);
-        if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
     }
 
     fn back_off(&mut self, key: NodeKey, now: Instant) {

@@ -93,6 +93,13 @@ impl Node {
         self.wanted = false;
     }
 
+    /// The connection was closed, and there is nothing wrong with that.
+    pub(super) fn rest(&mut self, retry_at: Instant) {
+        self.link = Link::Idle;
+        self.trying = None;
+        self.retry_at = retry_at;
+    }
+
     /// The attempt with the present address, or with the name, failed.
     pub(super) fn failed(&mut self, cause: String, timed_out: bool) {
         if timed_out {
@@ -130,7 +137,7 @@ impl Node {
                 let waited = now.saturating_duration_since(since);
                 parts.push(format!("{} ({address}): {step}, for {waited:.1?}", self.host));
             }
-            _ if parts.is_empty() => parts.push(format!("{}: not tried yet", self.host)),
+            _ if parts.is_empty() => parts.push(format!("{}: not connected", self.host)),
             _ => {}
         }
         parts.join("; ")

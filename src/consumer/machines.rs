@@ -88,7 +88,7 @@ impl Machines {
             self.client.poll_timeout(now),
             self.metadata.poll_timeout(&self.client, now),
             self.resets.poll_timeout(),
-            self.fetcher.poll_timeout(),
+            self.fetcher.poll_timeout(now),
         ]
         .into_iter()
         .flatten()

@@ -69,7 +69,7 @@ pub struct ConsumerRecord<K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> 
 impl ConsumerRecord {
     /// The record that `entry`, which was read from `batch`, describes.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn new(batch: &Arc<Batch>, entry: Entry) -> Self {
         Self { batch: Arc::clone(batch), entry, key: (), value: () }
@@ -85,7 +85,6 @@ impl ConsumerRecord {
     /// }
     /// assert_eq!(handle(&ConsumerRecord::builder("my-topic", 0, 42).value("abc").build()), 3);
     /// ```
-    #[must_use]
     pub fn builder(topic: impl Into<Arc<str>>, partition: i32, offset: i64) -> RecordBuilder {
         RecordBuilder {
             topic: topic.into(),

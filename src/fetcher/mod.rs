@@ -39,6 +39,10 @@ const READY_FULL: usize = 4 << 20;
 /// How long a broker may be silent beyond `fetch_max_wait_ms` before others are asked whether it still leads.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long a partition that was just given a position waits for the answer to a request that knows nothing of it.
+/// A broker without new records holds that back for up to `fetch_max_wait_ms`, and takes no other request meanwhile.
+const HURRY: Duration = Duration::from_millis(10);
+
 /// Fetch versions from here on name topics by id only.
 const NAMES_BY_ID: i16 = 13;
 
@@ -80,12 +84,15 @@ struct NodeFetch {
     session: Session,
     flight: Option<Flight>,
     retry_at: Option<Instant>,
+    /// When to give up the request that is under way, for a better one.
+    hurry_at: Option<Instant>,
 }
 
 /// The request that is under way.
 #[derive(Debug)]
 struct Flight {
     id: RequestId,
+    version: i16,
     /// When to suspect the broker, unless it has been heard of.
     suspect_at: Option<Instant>,
     failed: bool,
@@ -164,7 +171,10 @@ impl Fetcher {
         flight.suspect_at = None;
         match piece {
             FetchPiece::Start(top) => {
-                cx.client.throttle(node, top.throttle_time_ms, cx.now);
+                // Before v8 the broker has waited before it answered (KIP-219).
+                if flight.version >= 8 {
+                    cx.client.throttle(node, top.throttle_time_ms, cx.now);
+                }
                 self.handle_start(node.id, &top, cx);
             }
             FetchPiece::Topic(topic) => flight.topic = topic_name(&topic, cx),
@@ -208,6 +218,7 @@ impl Fetcher {
         self.place_partitions(cx);
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.watch_silence(id, cx);
+            self.give_up_for_better(id, cx);
             self.poll_node(id, cx);
         }
         self.nodes.retain(|id, node| {
@@ -220,13 +231,13 @@ impl Fetcher {
 
     /// When to call [`poll`](Self::poll) although nothing came in.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let retry = self.retries.first().map(|(at, _)| *at);
         let nodes = self.nodes.values().flat_map(|n| match &n.flight {
-            Some(flight) => [flight.suspect_at, None],
+            Some(flight) => [flight.suspect_at, n.hurry_at],
             None => [n.retry_at.filter(|_| !n.session.is_empty()), None],
         });
-        nodes.flatten().chain(retry).min()
+        nodes.flatten().chain(retry).filter(|at| now < *at).min()
     }
 
     // What is known
@@ -271,9 +282,13 @@ impl Fetcher {
                     node.session.drop_member(id);
                 }
             }
-            if let Some((node, ask)) = ask {
-                self.homes.insert(id, node);
-                self.nodes.entry(node).or_default().session.want(id, ask);
+            if let Some((home, ask)) = ask {
+                self.homes.insert(id, home);
+                let node = self.nodes.entry(home).or_default();
+                node.session.want(id, ask);
+                if cx.subscriptions.take_moved(id) && node.flight.is_some() {
+                    node.hurry_at = Some(later(cx.now, HURRY));
+                }
             }
         }
     }
@@ -310,6 +325,24 @@ impl Fetcher {
         }
     }
 
+    /// Drops a request that only waits for new records when a seek wants others: over a fresh connection they come at once.
+    fn give_up_for_better(&mut self, id: i32, cx: &mut Context<'_>) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let answered = node.flight.as_ref().is_none_or(|f| f.suspect_at.is_none());
+        if answered || !node.session.has_changes() {
+            node.hurry_at = None;
+        } else if node.hurry_at.is_some_and(|at| cx.now >= at) {
+            node.hurry_at = None;
+            node.flight = None;
+            node.session.reset(true);
+            cx.client.close_node(
+                NodeKey { id, role: Role::Fetch },
+                cx.now,
+                "a seek wants other records",
+            );
+        }
+    }
+
     fn poll_node(&mut self, id: i32, cx: &mut Context<'_>) {
         let key = NodeKey { id, role: Role::Fetch };
         let Some(node) = self.nodes.get_mut(&id) else { return };
@@ -335,7 +368,7 @@ impl Fetcher {
         match cx.client.send(key, version, &request, cx.now) {
             Ok(request) => {
                 let suspect_at = later(cx.now, self.options.max_wait.saturating_add(SILENCE));
-                node.flight = Some(Flight::new(request, suspect_at));
+                node.flight = Some(Flight::new(request, version, suspect_at));
             }
             Err(error) => {
                 node.session.reset(true);
@@ -520,9 +553,10 @@ impl Fetcher {
 }
 
 impl Flight {
-    fn new(id: RequestId, suspect_at: Instant) -> Self {
+    fn new(id: RequestId, version: i16, suspect_at: Instant) -> Self {
         Self {
             id,
+            version,
             suspect_at: Some(suspect_at),
             failed: false,
             topic: None,

@@ -66,7 +66,9 @@ impl OffsetResets {
                 protocol::decode_response::<ListOffsetsRequest>(body, *version).map_err(|e| {
                     Error::Protocol { what: "ListOffsets response", reason: e.to_string().into() }
                 })?;
-            cx.client.throttle(node, response.throttle_time_ms, cx.now);
+            if *version >= 3 {
+                cx.client.throttle(node, response.throttle_time_ms, cx.now);
+            }
             Ok(response)
         });
         let answers: BTreeMap<(&str, i32), &ListOffsetsPartitionResponse> = match &response {

@@ -68,6 +68,11 @@ impl Session {
         self.members.get(&id)?.told.as_ref().map(|ask| ask.offset)
     }
 
+    /// Whether the next request would say something new.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

@@ -1,5 +1,8 @@
 //! Which versions of which APIs a broker speaks.
 
+use super::decode_response;
+use crate::wire::{DecodeError, Reader, Wire};
+
 api! {
     ApiVersionsRequest(key 18, versions 0..=5, flexible 3..) -> ApiVersionsResponse;
 
@@ -42,3 +45,15 @@ api! {
         3.. => min_version_level: i16,
     }
 }
+
+impl ApiVersionsResponse {
+    /// Reads the response to a request of this version. A broker that does not have the version answers in version 0,
+    /// whatever was asked; then `error_code` is 35 (`UNSUPPORTED_VERSION`).
+    pub fn from_body(body: &[u8], version: i16) -> Result<Self, DecodeError> {
+        let error_code = i16::decode(&mut Reader::new(body, version, false))?;
+        let version = if error_code == UNSUPPORTED_VERSION { 0 } else { version };
+        decode_response::<ApiVersionsRequest>(body, version)
+    }
+}
+
+const UNSUPPORTED_VERSION: i16 = 35;

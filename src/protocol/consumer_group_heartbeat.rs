@@ -9,6 +9,7 @@ api! {
     struct ConsumerGroupHeartbeatRequest {
         0.. => group_id: String,
         0.. => member_id: String,
+        /// 0 joins, -1 leaves, -2 leaves as a static member that comes back.
         0.. => member_epoch: i32,
         0.. => instance_id: Option<String>,
         0.. => rack_id: Option<String>,
@@ -16,6 +17,7 @@ api! {
         0.. => subscribed_topic_names: Option<Vec<String>>,
         1.. => subscribed_topic_regex: Option<String>,
         0.. => server_assignor: Option<String>,
+        /// What the member owns now, by topic id.
         0.. => topic_partitions: Option<Vec<TopicPartitions>>,
     }
 
@@ -32,6 +34,7 @@ api! {
         0.. => member_id: Option<String>,
         0.. => member_epoch: i32,
         0.. => heartbeat_interval_ms: i32,
+        /// Null where it has not changed.
         0.. => assignment: Option<Assignment>,
     }
 

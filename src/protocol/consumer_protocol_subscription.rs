@@ -1,5 +1,8 @@
 //! What a member wants to consume: the bytes in JoinGroup.
 
+use super::{decode_versioned, encode_versioned};
+use crate::wire::{DecodeError, EncodeError};
+
 message! {
     ConsumerProtocolSubscription(versions 0..=3);
 
@@ -15,5 +18,17 @@ message! {
     struct TopicPartition {
         1.. => topic: String,
         1.. => partitions: Vec<i32>,
+    }
+}
+
+impl ConsumerProtocolSubscription {
+    /// The bytes, with their version before them.
+    pub fn to_bytes(&self, version: i16) -> Result<Vec<u8>, EncodeError> {
+        encode_versioned(&SCHEMA, version, self)
+    }
+
+    /// Reads the bytes, whatever their version: what newer versions add stands behind what is known here.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode_versioned(&SCHEMA, bytes)
     }
 }

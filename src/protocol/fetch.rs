@@ -7,15 +7,19 @@ api! {
 
     /// Asks a broker for records, waiting up to `max_wait_ms` for `min_bytes` of them.
     struct FetchRequest {
+        /// -1 for a consumer.
         0..=14 => replica_id: i32 = -1,
         0..    => max_wait_ms: i32,
         0..    => min_bytes: i32,
         3..    => max_bytes: i32 where ignorable = i32::MAX,
+        /// 0 reads everything, 1 only what is committed.
         4..    => isolation_level: i8 where ignorable,
         7..    => session_id: i32 where ignorable,
+        /// -1 for a fetch without a session, 0 to start one (KIP-227).
         7..    => session_epoch: i32 where ignorable = -1,
         0..    => topics: Vec<FetchTopic>,
         7..    => forgotten_topics_data: Vec<ForgottenTopic>,
+        /// The consumer's rack, so that a near follower can answer (KIP-392).
         11..   => rack_id: String where ignorable,
     } tags {
         (0, 12..) => cluster_id: Option<String> where ignorable,
@@ -32,6 +36,7 @@ api! {
         0..  => partition: i32,
         9..  => current_leader_epoch: i32 where ignorable = -1,
         0..  => fetch_offset: i64,
+        /// The epoch of the last record that was read, so that the broker can tell a truncated log.
         12.. => last_fetched_epoch: i32 = -1,
         5..  => log_start_offset: i64 where ignorable = -1,
         0..  => partition_max_bytes: i32,
@@ -77,6 +82,7 @@ api! {
         4..  => last_stable_offset: i64 where ignorable = -1,
         5..  => log_start_offset: i64 where ignorable = -1,
         4..  => aborted_transactions: Option<Vec<AbortedTransaction>> where ignorable,
+        /// Who to fetch from instead; -1 is the leader.
         11.. => preferred_read_replica: i32 = -1,
         0..  => records: RecordBytes,
     } tags {

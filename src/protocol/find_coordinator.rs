@@ -6,6 +6,7 @@ api! {
     /// Asks for one coordinator, or since version 4 for several.
     struct FindCoordinatorRequest {
         0..=3 => key: String,
+        /// 0 is a group, 1 a transaction.
         1..   => key_type: i8,
         4..   => coordinator_keys: Vec<String>,
     }

@@ -9,6 +9,7 @@ api! {
         0.. => session_timeout_ms: i32,
         1.. => rebalance_timeout_ms: i32 where ignorable = -1,
         0.. => member_id: String,
+        /// The id of a static member (KIP-345).
         5.. => group_instance_id: Option<String>,
         0.. => protocol_type: String,
         0.. => protocols: Vec<JoinGroupRequestProtocol>,
@@ -28,8 +29,10 @@ api! {
         7.. => protocol_type: Option<String> where ignorable,
         0.. => protocol_name: Option<String> where null in 7.. = Some(String::new()),
         0.. => leader: String,
+        /// The leader came back and keeps the assignment as it is (KIP-814).
         9.. => skip_assignment: bool,
         0.. => member_id: String,
+        /// Empty for all but the leader.
         0.. => members: Vec<JoinGroupResponseMember>,
     }
 

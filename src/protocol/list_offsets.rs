@@ -5,7 +5,9 @@ api! {
 
     /// Asks for the first offset at or after a timestamp; -1 asks for the end, -2 for the start of the log.
     struct ListOffsetsRequest {
+        /// -1 for a consumer; note that the default is a broker's.
         0..  => replica_id: i32,
+        /// With 1, the end is the last stable offset.
         2..  => isolation_level: i8,
         0..  => topics: Vec<ListOffsetsTopic>,
         10.. => timeout_ms: i32 where ignorable,

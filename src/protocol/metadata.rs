@@ -8,6 +8,7 @@ api! {
     /// Asks about all topics (null), or about some.
     struct MetadataRequest {
         0..    => topics: Option<Vec<MetadataRequestTopic>> where empty for null in 0,
+        /// Whether topics that are asked for and do not exist are created, if the broker is set up so.
         4..    => allow_auto_topic_creation: bool = true,
         8..=10 => include_cluster_authorized_operations: bool,
         8..    => include_topic_authorized_operations: bool,

@@ -104,6 +104,30 @@ pub fn decode_response<R: Request>(body: &[u8], version: i16) -> Result<R::Respo
     R::Response::decode(&mut Reader::new(body, version, flexible))
 }
 
+/// The bytes of a message that stands inside another one, with their version before them.
+fn encode_versioned<T: Wire>(
+    schema: &macros::Schema,
+    version: i16,
+    message: &T,
+) -> Result<Vec<u8>, EncodeError> {
+    if !schema.versions.contains(&version) {
+        return Err(EncodeError::Version { api: schema.name, version });
+    }
+    let mut out = version.to_be_bytes().to_vec();
+    message.encode(&mut Writer::new(&mut out, version, version >= schema.flexible))?;
+    Ok(out)
+}
+
+/// Reads a message that stands inside another one. Newer versions are read as the newest one that is known here.
+fn decode_versioned<T: Wire>(schema: &macros::Schema, bytes: &[u8]) -> Result<T, DecodeError> {
+    let version = i16::decode(&mut Reader::new(bytes, 0, false))?;
+    if version < *schema.versions.start() {
+        return Err(DecodeError::Version { api: schema.name, version });
+    }
+    let version = version.min(*schema.versions.end());
+    T::decode(&mut Reader::new(&bytes[2..], version, version >= schema.flexible))
+}
+
 fn encoded_version<R: Request>(version: i16) -> Result<bool, EncodeError> {
     match R::VERSIONS.contains(&version) {
         true => Ok(version >= R::FLEXIBLE),

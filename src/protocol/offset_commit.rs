@@ -11,6 +11,7 @@ api! {
         1..   => generation_id_or_member_epoch: i32 where ignorable = -1,
         1..   => member_id: String where ignorable,
         7..   => group_instance_id: Option<String>,
+        /// -1 leaves it to the broker.
         2..=4 => retention_time_ms: i64 where ignorable = -1,
         0..   => topics: Vec<OffsetCommitRequestTopic>,
     }
@@ -26,6 +27,7 @@ api! {
         0.. => committed_offset: i64,
         6.. => committed_leader_epoch: i32 where ignorable = -1,
         1   => commit_timestamp: i64 = -1,
+        /// Whatever the client wants to keep with the offset.
         0.. => committed_metadata: Option<String>,
     }
 

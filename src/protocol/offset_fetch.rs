@@ -10,6 +10,7 @@ api! {
         0..=7 => group_id: String,
         0..=7 => topics: Option<Vec<OffsetFetchRequestTopic>> where null in 2..=7 = Some(vec![]),
         8..   => groups: Vec<OffsetFetchRequestGroup>,
+        /// Whether offsets of open transactions make the broker answer with a retriable error (KIP-447).
         7..   => require_stable: bool,
     }
 
@@ -35,6 +36,7 @@ api! {
     struct OffsetFetchResponse {
         3..   => throttle_time_ms: i32 where ignorable,
         0..=7 => topics: Vec<OffsetFetchResponseTopic>,
+        /// Of the group as a whole.
         2..=7 => error_code: i16 where ignorable,
         8..   => groups: Vec<OffsetFetchResponseGroup>,
     }

@@ -11,6 +11,7 @@ api! {
         3.. => group_instance_id: Option<String>,
         5.. => protocol_type: Option<String> where ignorable,
         5.. => protocol_name: Option<String> where ignorable,
+        /// Empty from all but the leader.
         0.. => assignments: Vec<SyncGroupRequestAssignment>,
     }
 

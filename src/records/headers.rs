@@ -88,7 +88,11 @@ impl fmt::Debug for Headers<'_> {
 }
 
 /// Checks the headers from their count at `at` to the end of the record, which they must fill.
+#[inline(never)]
 pub(super) fn check(body: &[u8], mut at: usize) -> Result<(), RecordsError> {
+    if at > body.len() {
+        return corrupt("the contents of a record are longer than it");
+    }
     let count = read_i32(body, &mut at)?;
     let Ok(count) = usize::try_from(count) else {
         return corrupt("the header count of a record is negative");

@@ -2,25 +2,19 @@
 
 use super::error::{RecordsError, corrupt};
 
-/// Reads a 32-bit number at `*at` and moves behind it. Lengths and deltas have one byte or two almost always.
+/// Reads a 32-bit number at `*at` and moves behind it.
 #[inline(always)]
 pub(super) fn read_i32(bytes: &[u8], at: &mut usize) -> Result<i32, RecordsError> {
-    let raw = match bytes.get(*at..) {
-        Some([low, ..]) if *low < 0x80 => {
-            *at += 1;
-            u32::from(*low)
-        }
-        Some([low, high, ..]) if *high < 0x80 => {
-            *at += 2;
-            u32::from(*low & 0x7f) | u32::from(*high) << 7
-        }
-        _ => {
-            let (value, next) = read_long(bytes, *at, 5)?;
+    let raw = match read_short(bytes, at) {
+        // At most 21 bits.
+        Some(raw) => raw as u32,
+        None => {
+            let (raw, next) = read_long(bytes, *at, 5)?;
+            let Ok(raw) = u32::try_from(raw) else {
+                return corrupt("a variable-length integer has more than 32 bits");
+            };
             *at = next;
-            match u32::try_from(value) {
-                Ok(value) => value,
-                Err(_) => return corrupt("a variable-length integer has more than 32 bits"),
-            }
+            raw
         }
     };
     Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
@@ -29,21 +23,39 @@ pub(super) fn read_i32(bytes: &[u8], at: &mut usize) -> Result<i32, RecordsError
 /// Reads a 64-bit number at `*at` and moves behind it.
 #[inline(always)]
 pub(super) fn read_i64(bytes: &[u8], at: &mut usize) -> Result<i64, RecordsError> {
-    let raw = match bytes.get(*at..) {
-        Some([low, ..]) if *low < 0x80 => {
-            *at += 1;
-            u64::from(*low)
-        }
-        _ => {
-            let (value, next) = read_long(bytes, *at, 10)?;
+    let raw = match read_short(bytes, at) {
+        Some(raw) => raw,
+        None => {
+            let (raw, next) = read_long(bytes, *at, 10)?;
             *at = next;
-            value
+            raw
         }
     };
     Ok((raw >> 1).cast_signed() ^ -(raw & 1).cast_signed())
 }
 
+/// The bits of a number of up to three bytes, which almost all are, out of one load of eight.
+///
+/// `None` for longer ones, and for those near the end, which the load would cross.
+#[inline(always)]
+fn read_short(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let word = u64::from_le_bytes(*bytes.get(*at..)?.first_chunk()?);
+    if word & 0x80 == 0 {
+        *at += 1;
+        Some(word & 0x7f)
+    } else if word & 0x8000 == 0 {
+        *at += 2;
+        Some(word & 0x7f | word >> 1 & 0x3f80)
+    } else if word & 0x80_0000 == 0 {
+        *at += 3;
+        Some(word & 0x7f | word >> 1 & 0x3f80 | word >> 2 & 0x1f_c000)
+    } else {
+        None
+    }
+}
+
 /// Any number of at most `most` bytes: its bits, and where the next thing begins.
+#[inline(never)]
 fn read_long(bytes: &[u8], at: usize, most: usize) -> Result<(u64, usize), RecordsError> {
     let mut value = 0;
     for (index, byte) in bytes.get(at..).unwrap_or_default().iter().take(most).enumerate() {
@@ -80,7 +92,9 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         for shift in 0..64 {
-            for value in [1_i64 << shift, (1_i64 << shift).wrapping_neg(), (1_i64 << shift) - 1] {
+            for value in
+                [1_i64 << shift, (1_i64 << shift).wrapping_neg(), (1_i64 << shift).wrapping_sub(1)]
+            {
                 let mut bytes = Vec::new();
                 write(&mut bytes, value);
                 let mut at = 0;

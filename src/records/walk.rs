@@ -185,7 +185,7 @@ impl BatchWalk {
     }
 
     /// The next record; `None` at the end, when everything was as the header said.
-    #[inline]
+    #[inline(always)]
     pub fn next_entry(&mut self) -> Result<Option<Entry>, RecordsError> {
         if self.left == 0 {
             return self.finish();
@@ -217,7 +217,7 @@ impl BatchWalk {
     }
 
     /// The next record, borrowed.
-    #[inline]
+    #[inline(always)]
     pub fn next_ref(&mut self) -> Result<Option<RecordRef<'_>>, RecordsError> {
         Ok(self.next_entry()?.map(|entry| RecordRef::new(&self.batch, entry)))
     }
@@ -258,3 +258,7 @@ impl BatchWalk {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "walk_tests.rs"]
+mod tests;

@@ -7,12 +7,16 @@
 //! is known to the [`Reader`] and the [`Writer`], so the types need not say it.
 
 mod reader;
+mod sampler;
+mod streamed;
 mod types;
 mod writer;
 
 pub use self::{
     reader::{Pending, Reader},
-    types::{RecordBytes, Sampler, Streamed, Uuid},
+    sampler::Sampler,
+    streamed::{RecordBytes, Streamed},
+    types::{SecretBytes, Uuid},
     writer::Writer,
 };
 

@@ -1,11 +1,8 @@
 //! The types that fields can have: numbers, strings, bytes, arrays.
 
-use std::{
-    fmt,
-    ops::{Deref, DerefMut},
-};
+use std::fmt;
 
-use super::{DecodeError, EncodeError, Nullable, Pending, Reader, Wire, Writer};
+use super::{DecodeError, EncodeError, Nullable, Reader, Sampler, Wire, Writer};
 
 macro_rules! integers {
     ($($int:ident)+) => {$(
@@ -214,111 +211,29 @@ impl<T: Nullable> Wire for Option<T> {
     }
 }
 
-/// An array that is read item by item while the message still arrives.
-///
-/// A reader in streaming mode reads only its count and leaves it empty; any other reader reads it all.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Streamed<T>(pub Vec<T>);
+/// Bytes that may hold a password or a token: `Debug` tells only how many there are.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretBytes(pub Vec<u8>);
 
-impl<T> Default for Streamed<T> {
-    fn default() -> Self {
-        Self(vec![])
-    }
-}
-
-impl<T> Deref for Streamed<T> {
-    type Target = Vec<T>;
-
-    fn deref(&self) -> &Vec<T> {
-        &self.0
-    }
-}
-
-impl<T> DerefMut for Streamed<T> {
-    fn deref_mut(&mut self) -> &mut Vec<T> {
-        &mut self.0
-    }
-}
-
-impl<T> From<Vec<T>> for Streamed<T> {
-    fn from(items: Vec<T>) -> Self {
-        Self(items)
-    }
-}
-
-impl<T> IntoIterator for Streamed<T> {
-    type Item = T;
-    type IntoIter = std::vec::IntoIter<T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
-
-impl<'a, T> IntoIterator for &'a Streamed<T> {
-    type Item = &'a T;
-    type IntoIter = std::slice::Iter<'a, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
-    }
-}
-
-impl<T: Wire> Wire for Streamed<T> {
-    fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.0.encode(w)
-    }
-
-    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if !r.is_streaming() {
-            return Vec::decode(r).map(Self);
-        }
-        let count = r.len()?.ok_or(NULL)?;
-        r.set_pending(Pending::Items(count));
-        Ok(Self::default())
-    }
-
-    fn min_size(version: i16, flexible: bool) -> usize {
-        Vec::<T>::min_size(version, flexible)
-    }
-
-    fn sample(s: &mut Sampler) -> Self {
-        Self(Vec::sample(s))
-    }
-}
-
-/// The records of a partition as the broker keeps them: batches, or message sets before 0.11.
-///
-/// A reader in streaming mode reads only their length and leaves this null; any other reader reads them all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordBytes(pub Option<Vec<u8>>);
-
-impl RecordBytes {
-    /// The bytes; empty where they are null.
-    #[must_use]
-    pub fn as_slice(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
-    }
-}
-
-impl From<Vec<u8>> for RecordBytes {
+impl From<Vec<u8>> for SecretBytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(Some(bytes))
+        Self(bytes)
     }
 }
 
-impl Wire for RecordBytes {
+impl fmt::Debug for SecretBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{} bytes>", self.0.len())
+    }
+}
+
+impl Wire for SecretBytes {
     fn encode(&self, w: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.0.encode(w)
     }
 
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if !r.is_streaming() {
-            return Option::decode(r).map(Self);
-        }
-        let len = r.len()?;
-        r.set_pending(Pending::Bytes(len));
-        Ok(Self(None))
+        Vec::decode(r).map(Self)
     }
 
     fn min_size(version: i16, flexible: bool) -> usize {
@@ -326,35 +241,12 @@ impl Wire for RecordBytes {
     }
 
     fn sample(s: &mut Sampler) -> Self {
-        Self(Option::sample(s))
+        Self(Vec::sample(s))
     }
 }
 
-/// Makes values for tests: numbers that differ from each other and from every default.
-#[derive(Clone, Debug)]
-pub struct Sampler {
-    /// The version of the message that is made.
-    pub version: i16,
-    /// Whether what can be null is null.
-    pub nulls: bool,
-    made: i8,
-}
-
-impl Sampler {
-    /// Makes values for a message of this version.
-    #[must_use]
-    pub fn new(version: i16, nulls: bool) -> Self {
-        Self { version, nulls, made: 0 }
-    }
-
-    /// The next number: from 1 to 124, in turn odd and even.
-    pub fn number(&mut self) -> i8 {
-        self.made = self.made % 124 + 1;
-        self.made
-    }
-}
-
-const NULL: DecodeError = DecodeError::Malformed { what: "null where a value must be", field: "" };
+pub(super) const NULL: DecodeError =
+    DecodeError::Malformed { what: "null where a value must be", field: "" };
 
 #[cfg(test)]
 mod tests {
@@ -406,18 +298,5 @@ mod tests {
     fn a_string_that_is_not_utf8_is_malformed() {
         let error = read::<String>(&[0, 2, 0xc3, 0x28], false).expect_err("0xc3 0x28 is not UTF-8");
         assert_eq!(error.to_string(), "a string that is not UTF-8");
-    }
-
-    #[test]
-    fn a_streaming_reader_leaves_streamed_fields_to_the_caller() {
-        let mut r = Reader::streaming(&[0, 0, 0, 9, 1], 0, false);
-        assert_eq!(Streamed::<i32>::decode(&mut r), Ok(Streamed(vec![])));
-        assert_eq!(r.take_pending(), Some(Pending::Items(9)));
-        assert_eq!(r.take_pending(), None);
-        assert_eq!(r.remaining(), 1);
-
-        let mut r = Reader::streaming(&[0], 0, true);
-        assert_eq!(RecordBytes::decode(&mut r), Ok(RecordBytes(None)));
-        assert_eq!(r.take_pending(), Some(Pending::Bytes(None)));
     }
 }

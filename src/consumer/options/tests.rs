@@ -1,3 +1,5 @@
+//! What each option of a consumer becomes, and what is refused.
+
 use super::{refused::*, *};
 use crate::{error::ConfigError, net::socket_options::socket::*};
 use std::time::Duration;

@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Real Kafka brokers on loopback, and the independent clients that the tests compare with.
+
+  kafka.py cluster VERSION [--name NAME] [--nodes N] [--heap MB] [--zookeeper] [--set KEY=VALUE]...
+        starts a cluster on free ports, prints its addresses as one line of JSON, and ends it with standard input;
+        by hand, until then: kill N, pause N, resume N, stop N, start N, restart N [VERSION], logs
+  kafka.py fetch VERSION...            resolves a release's jars (cluster does it when they are missing)
+  kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
+  kafka.py python FILE ARGUMENT...     a script of integration/python, with kafka-python and its codecs
+  kafka.py run VERSION CLASS ARGUMENT...     a class of a release's jars
+
+Needs Python 3.9, Java 17, mvn and openssl: integration/setup installs them. Everything lives in target/kafka.
+"""
+import argparse
+import os
+
+from brokers.clients import compile_tool, python_environment
+from brokers.cluster import Cluster
+from brokers.common import ROOT
+from brokers.jars import fetch, java
+from brokers.serve import serve
+
+TOOL_VERSION = '4.4.0'
+
+
+def main():
+    arguments = parse()
+    if arguments.verb == 'cluster':
+        settings = dict(setting.split('=', 1) for setting in arguments.set)
+        serve(Cluster(arguments.version, arguments.name, arguments.nodes, arguments.heap, settings,
+                      arguments.zookeeper))
+    elif arguments.verb == 'fetch':
+        for version in arguments.version:
+            print(fetch(version))
+    elif arguments.verb == 'tool':
+        replace(java(arguments.version, 'Tool', heap=768, options=['-Dorg.slf4j.simpleLogger.defaultLogLevel=error'],
+                     classes=compile_tool(arguments.version)))
+    elif arguments.verb == 'python':
+        python = python_environment()
+        if arguments.file:
+            replace([str(python), str(ROOT / 'python' / arguments.file), *arguments.arguments])
+        print(python)
+    else:
+        replace(java(arguments.version, arguments.main, *arguments.arguments))
+
+
+def replace(command):
+    """Becomes the command, so that signals and the end of standard input reach it and not us."""
+    os.execvp(command[0], command)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest='verb', required=True)
+    verb = verbs.add_parser('cluster')
+    verb.add_argument('version')
+    verb.add_argument('--name', default='kafka')
+    verb.add_argument('--nodes', type=int, default=1)
+    verb.add_argument('--heap', type=int, default=256)
+    verb.add_argument('--zookeeper', action='store_true', help='for a release that can do without it too')
+    verb.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
+    verbs.add_parser('fetch').add_argument('version', nargs='+')
+    verbs.add_parser('tool').add_argument('version', nargs='?', default=TOOL_VERSION)
+    verb = verbs.add_parser('python')
+    verb.add_argument('file', nargs='?')
+    verb.add_argument('arguments', nargs=argparse.REMAINDER)
+    verb = verbs.add_parser('run')
+    verb.add_argument('version')
+    verb.add_argument('main')
+    verb.add_argument('arguments', nargs=argparse.REMAINDER)
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,203 @@
+//! A cluster of real brokers that lives as long as its guard.
+use std::{
+    sync::{Mutex, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{child::Child, java::JavaTool};
+
+/// Real brokers on loopback, on free ports, with data folders of their own; gone when this is dropped, or when the
+/// test process ends in any way.
+#[derive(Debug)]
+pub struct Cluster {
+    child: Mutex<Child>,
+    description: Mutex<Value>,
+    bootstrap: String,
+    java: OnceLock<JavaTool>,
+}
+
+impl Cluster {
+    /// Begins a cluster of a release, such as `4.4.0`.
+    #[must_use]
+    pub fn release(version: &str) -> ClusterBuilder {
+        ClusterBuilder { version: version.to_owned(), nodes: 1, settings: Vec::new() }
+    }
+
+    /// The addresses of all nodes' plain-text listeners, as `bootstrap_servers` wants them.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// The addresses of all nodes' listeners of a name: `SSL`, `SASL_PLAINTEXT`, `SASL_SSL` or `MTLS`.
+    pub fn bootstrap_of(&self, listener: &str) -> String {
+        text(&self.description()["bootstrap"][listener])
+    }
+
+    /// The address of one node's listener, such as `PLAINTEXT`.
+    pub fn address(&self, node: i32, listener: &str) -> String {
+        text(&self.description()["nodes"][node.to_string()][listener])
+    }
+
+    /// The folder with the certificates: `ca.pem`, `client.pem`, `client.key`.
+    pub fn pki(&self) -> String {
+        text(&self.description()["pki"])
+    }
+
+    /// The ids of all nodes.
+    pub fn nodes(&self) -> Vec<i32> {
+        let description = self.description();
+        let nodes = description["nodes"].as_object().expect("kafka.py says so");
+        nodes.keys().map(|node| node.parse().expect("node ids are numbers")).collect()
+    }
+
+    /// The process id of a node.
+    pub fn pid(&self, node: i32) -> u32 {
+        let pid = self.description()["pids"][node.to_string()].as_u64();
+        pid.and_then(|pid| u32::try_from(pid).ok()).expect("kafka.py says so")
+    }
+
+    /// Kafka's own clients against this cluster, started when first used.
+    pub fn java(&self) -> &JavaTool {
+        self.java.get_or_init(|| JavaTool::start(&self.bootstrap))
+    }
+
+    /// Ends a node at once (SIGKILL), as a power cut would.
+    pub fn kill(&self, node: i32) {
+        self.obey(&format!("kill {node}"));
+    }
+
+    /// Freezes a node (SIGSTOP): its connections stay and nobody answers.
+    pub fn pause(&self, node: i32) {
+        self.obey(&format!("pause {node}"));
+    }
+
+    /// Lets a paused node go on.
+    pub fn resume(&self, node: i32) {
+        self.obey(&format!("resume {node}"));
+    }
+
+    /// Lets a node hand over its partitions and end.
+    pub fn stop(&self, node: i32) {
+        self.obey(&format!("stop {node}"));
+    }
+
+    /// Starts a killed or stopped node with the data and ports that it had, and returns when it listens.
+    pub fn start(&self, node: i32) {
+        self.obey(&format!("start {node}"));
+    }
+
+    /// Stops a node cleanly and starts it again.
+    pub fn restart(&self, node: i32) {
+        self.obey(&format!("restart {node}"));
+    }
+
+    /// Restarts a node as another release, as in an upgrade.
+    pub fn restart_as(&self, node: i32, version: &str) {
+        self.obey(&format!("restart {node} {version}"));
+    }
+
+    /// For tests that share a cluster: the brokers' last log lines are shown if the test fails while this is held.
+    pub fn logs_on_failure(&self) -> LogsOnFailure<'_> {
+        LogsOnFailure(self)
+    }
+
+    fn description(&self) -> Value {
+        self.description.lock().unwrap_or_else(|poison| poison.into_inner()).clone()
+    }
+
+    fn obey(&self, command: &str) -> Value {
+        let mut child = self.child.lock().unwrap_or_else(|poison| poison.into_inner());
+        let answer = child.ask(command, PATIENCE);
+        if command != "logs" {
+            *self.description.lock().unwrap_or_else(|poison| poison.into_inner()) = answer.clone();
+        }
+        answer
+    }
+
+    fn show_logs(&self) {
+        for (node, log) in self.obey("logs").as_object().expect("kafka.py says so") {
+            eprintln!("--- the end of node {node}'s log\n{}", text(log));
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.show_logs();
+        }
+    }
+}
+
+/// What a cluster is to be.
+#[derive(Debug)]
+pub struct ClusterBuilder {
+    version: String,
+    nodes: u32,
+    settings: Vec<String>,
+}
+
+impl ClusterBuilder {
+    /// How many brokers; one if this is not called.
+    #[must_use]
+    pub fn nodes(mut self, nodes: u32) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// A broker property, the same for all nodes.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.extend(["--set".to_owned(), format!("{name}={value}")]);
+        self
+    }
+
+    /// Starts the brokers and returns when all listen: after about 3 s for one, 6 s for three.
+    #[must_use]
+    pub fn start(self) -> Cluster {
+        let name = test_name();
+        let nodes = self.nodes.to_string();
+        let mut arguments: Vec<String> =
+            ["cluster", &self.version, "--name", &name, "--nodes", &nodes]
+                .map(str::to_owned)
+                .into();
+        arguments.extend(self.settings);
+        let mut child = Child::kafka_py(&format!("cluster of {}", self.version), &arguments);
+        let description = child.answer("start", PATIENCE);
+        Cluster {
+            child: Mutex::new(child),
+            bootstrap: text(&description["bootstrap"]["PLAINTEXT"]),
+            description: Mutex::new(description),
+            java: OnceLock::new(),
+        }
+    }
+}
+
+/// Shows the brokers' logs when a test panics while it holds this.
+#[derive(Debug)]
+pub struct LogsOnFailure<'a>(&'a Cluster);
+
+impl Drop for LogsOnFailure<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.show_logs();
+        }
+    }
+}
+
+/// Test threads bear their test's name, so the data folder tells whose it is.
+fn test_name() -> String {
+    let current = thread::current();
+    let name = current.name().unwrap_or("kafka").rsplit("::").next().unwrap_or("kafka");
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(60).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("kafka.py says so").to_owned()
+}
+
+/// The first start of a release resolves its jars.
+const PATIENCE: Duration = Duration::from_secs(300);

@@ -1,0 +1,35 @@
+//! kafka-python as a reader that owes our code nothing.
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{canonical::PartitionDigest, child::kafka_py};
+
+/// Reads a whole topic with kafka-python.
+pub fn read_with_kafka_python(bootstrap: &str, topic: &str) -> Vec<PartitionDigest> {
+    let answer = run(&[bootstrap, topic]);
+    let partitions = answer["partitions"].as_array().expect("read.py says so");
+    partitions.iter().map(PartitionDigest::from_json).collect()
+}
+
+/// Writes the records of one partition into a file, a line each, as kafka-python reads them.
+pub fn dump_with_kafka_python(bootstrap: &str, topic: &str, partition: i32, file: &Path) {
+    let file = file.to_str().expect("test folders have plain names");
+    run(&[bootstrap, topic, "--partition", &partition.to_string(), "--dump", file]);
+}
+
+fn run(arguments: &[&str]) -> Value {
+    let done = Command::new("python3")
+        .arg(kafka_py())
+        .args(["python", "read.py"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("python3 is installed: run integration/setup");
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "kafka-python failed:\n{errors}");
+    serde_json::from_slice(&done.stdout).expect("read.py answers in JSON")
+}
