@@ -50,6 +50,9 @@ pub struct Simulation {
     errors: Vec<(Duration, Error)>,
 }
 
+/// How long a turn takes of a loop that does not wait.
+const SPIN: Duration = Duration::from_micros(100);
+
 impl Simulation {
     /// Brokers at `10.0.0.1:9092`, `10.0.0.2:9092`, …; all are bootstrap servers unless `options` names others.
     ///
@@ -171,39 +174,14 @@ impl Simulation {
         self.now
     }
 
-    /// Does all that is to be done now, and jumps to the time when there is more, but not beyond `limit`.
-    ///
-    /// # Panics
-    /// Where the machines do not come to rest.
-    pub fn step(&mut self, limit: Instant) {
-        for round in 0.. {
-            assert!(round < 10_000, "the machines do not come to rest at {:?}", self.elapsed());
-            self.machines.handle(self.now);
-            self.turns += 1;
-            self.consume();
-            if !self.exchange() {
-                break;
-            }
-        }
-        let next = [
-            self.machines.poll_timeout(self.now),
-            self.network.poll_timeout(),
-            self.cluster.poll_timeout(),
-        ];
-        let next = next.into_iter().flatten().min().unwrap_or(limit);
-        if next <= self.now {
-            self.spins.push((self.elapsed(), self.most_urgent()));
-        }
-        self.now = next.max(self.now + Duration::from_micros(100)).min(limit.max(self.now));
-    }
-
     /// Lets time pass.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
+        self.settle();
         while self.now < end {
-            self.step(end);
+            self.jump(end);
+            self.settle();
         }
-        self.step(end);
     }
 
     /// Lets time pass until something is so; gives how long it took.
@@ -216,10 +194,12 @@ impl Simulation {
         mut condition: impl FnMut(&mut Self) -> bool,
     ) -> Duration {
         let (begin, end) = (self.now, self.now + limit);
+        self.settle();
         while !condition(self) {
             let cause = self.machines.client.describe_failures(self.now);
             assert!(self.now < end, "it has not come about within {limit:?}: {cause}");
-            self.step(end);
+            self.jump(end);
+            self.settle();
         }
         self.now - begin
     }
@@ -272,6 +252,33 @@ impl Simulation {
 
     // Helpers
 
+    /// Does all that is to be done now.
+    fn settle(&mut self) {
+        for round in 0.. {
+            assert!(round < 10_000, "the machines do not come to rest at {:?}", self.elapsed());
+            self.machines.handle(self.now);
+            self.turns += 1;
+            self.consume();
+            if !self.exchange() {
+                break;
+            }
+        }
+    }
+
+    /// Goes to the time when there is more to do, but not beyond `limit`.
+    fn jump(&mut self, limit: Instant) {
+        let next = [
+            self.machines.poll_timeout(self.now),
+            self.network.poll_timeout(),
+            self.cluster.poll_timeout(),
+        ];
+        let next = next.into_iter().flatten().min().unwrap_or(limit);
+        if next <= self.now {
+            self.spins.push((self.elapsed(), self.most_urgent()));
+        }
+        self.now = next.max(self.now + SPIN).min(limit);
+    }
+
     /// Which machine wants to be called first.
     fn most_urgent(&self) -> &'static str {
         let (machines, now) = (&self.machines, self.now);
@@ -279,7 +286,7 @@ impl Simulation {
             (machines.client.poll_timeout(now), "client"),
             (machines.metadata.poll_timeout(&machines.client, now), "metadata"),
             (machines.resets.poll_timeout(), "resets"),
-            (machines.fetcher.poll_timeout(), "fetcher"),
+            (machines.fetcher.poll_timeout(now), "fetcher"),
         ];
         let first = all.into_iter().filter_map(|(at, name)| Some((at?, name))).min();
         first.map_or("nobody", |(_, name)| name)
