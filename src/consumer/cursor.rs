@@ -62,14 +62,33 @@ impl Cursor {
         });
     }
 
+    /// The next record of the batch that is open; `None` when there is more to do, which [`next`](Self::next) does.
+    ///
+    /// The hot path: what it gives is built where the caller wants it, and copied nowhere.
+    #[inline(always)]
+    pub(super) fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
+        self.open.as_mut()?.next_in_batch()
+    }
+
     /// The next record of the open chunk; `None` when it is at its end.
-    #[inline]
+    #[inline(never)]
     pub(super) fn next(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
-        let open = self.open.as_mut()?;
-        if let Some(record) = open.next_in_batch() {
-            return Some(Ok(record));
+        loop {
+            if let Some(record) = self.next_in_batch() {
+                return Some(Ok(record));
+            }
+            let open = self.open.as_mut()?;
+            let moved = match open.walk {
+                Some(_) => open.end_batch(),
+                None if open.at >= open.len => return None,
+                None => open.open_batch(&mut self.decompressor, self.check_crcs),
+            };
+            if let Err(error) = moved {
+                // The same is met again by the next call.
+                open.walk = None;
+                return Some(Err(self.damage(error)?));
+            }
         }
-        self.next_batch()
     }
 
     /// How far the open chunk's partition has been handed out.
@@ -87,27 +106,6 @@ impl Cursor {
     /// Drops the open chunk.
     pub(super) fn clear(&mut self) {
         self.open = None;
-    }
-
-    /// The walk is at its end, or there is none: goes on with the next batch that has records for us.
-    #[cold]
-    fn next_batch(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
-        loop {
-            let open = self.open.as_mut()?;
-            let moved = match open.walk {
-                Some(_) => open.end_batch(),
-                None if open.at >= open.len => return None,
-                None => open.open_batch(&mut self.decompressor, self.check_crcs),
-            };
-            if let Err(error) = moved {
-                // The same is met again by the next call.
-                open.walk = None;
-                return Some(Err(self.damage(error)?));
-            }
-            if let Some(record) = self.open.as_mut()?.next_in_batch() {
-                return Some(Ok(record));
-            }
-        }
     }
 
     fn damage(&self, error: RecordsError) -> Option<Damage> {
@@ -132,10 +130,10 @@ impl Cursor {
 
 impl Open {
     /// The next record of the batch that is walked; none at its end, and none where it is damaged.
-    #[inline]
+    #[inline(always)]
     fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
         let (walk, _) = self.walk.as_mut()?;
-        let entry = walk.next_entry().ok()??;
+        let Ok(Some(entry)) = walk.next_entry() else { return None };
         self.position = entry.offset + 1;
         Some(ConsumerRecord::new(walk.batch(), entry))
     }

@@ -267,7 +267,7 @@ impl KafkaConsumer {
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord>> {
         if !self.signals.any() {
-            if let Some(Ok(record)) = self.cursor.borrow_mut().next() {
+            if let Some(record) = self.cursor.borrow_mut().next_in_batch() {
                 return Some(Ok(record));
             }
         }
@@ -399,6 +399,7 @@ impl KafkaConsumer {
     }
 
     #[cold]
+    #[inline(never)]
     fn next_slowly(&self) -> Option<Result<ConsumerRecord>> {
         // The clock is read when there is really something to wait for.
         let mut patience = Patience::Fresh(self.limits.consumer_timeout);
