@@ -265,10 +265,10 @@ impl KafkaConsumer {
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord>> {
         loop {
-            if !self.signals.any() {
-                if let Some(record) = self.cursor.borrow_mut().next_in_batch() {
-                    return Some(Ok(record));
-                }
+            if !self.signals.any()
+                && let Some(record) = self.cursor.borrow_mut().next_in_batch()
+            {
+                return Some(Ok(record));
             }
             match self.make_ready() {
                 Made::Ready => {}

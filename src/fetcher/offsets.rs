@@ -220,7 +220,6 @@ fn request(
             None => request.topics.push(ListOffsetsTopic {
                 name: partition.topic().to_owned(),
                 partitions: vec![ask],
-                ..ListOffsetsTopic::default()
             }),
         }
     }

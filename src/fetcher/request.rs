@@ -37,23 +37,15 @@ pub(super) fn fetch_request(
         let (topic, topic_id) = name_or_id(&ask.partition, ask.topic_id, by_id);
         match request.topics.last_mut().filter(|t| t.topic == topic && t.topic_id == topic_id) {
             Some(last) => last.partitions.push(partition),
-            None => request.topics.push(FetchTopic {
-                topic,
-                topic_id,
-                partitions: vec![partition],
-                ..FetchTopic::default()
-            }),
+            None => {
+                request.topics.push(FetchTopic { topic, topic_id, partitions: vec![partition] })
+            }
         }
     }
     for (partition, id) in next.forgotten {
         let (topic, topic_id) = name_or_id(&partition, id, by_id);
         let partitions = vec![partition.partition()];
-        request.forgotten_topics_data.push(ForgottenTopic {
-            topic,
-            topic_id,
-            partitions,
-            ..ForgottenTopic::default()
-        });
+        request.forgotten_topics_data.push(ForgottenTopic { topic, topic_id, partitions });
     }
     request
 }
