@@ -25,6 +25,7 @@ pub(crate) enum Act {
     Corrupt { offset: usize, xor: u8 },
     Bytes(Vec<u8>),
     SwapWithNext,
+    Twice,
     Rewrite(Box<dyn FnMut(&mut Body) + Send>),
     Respond(Box<Respond>),
 }
@@ -101,6 +102,7 @@ impl Script {
                 Some(Act::StallAt(n, after)) => {
                     rest = Some((*after, frame.split_off((*n).min(frame.len()))));
                 }
+                Some(Act::Twice) => frame.extend_from_within(..),
                 Some(Act::SwapWithNext) => return Shaped::Held(frame),
                 _ => {}
             }
@@ -222,6 +224,11 @@ impl<'a, R> When<'a, R> {
     /// Is these bytes; not even a length is added. A fetch does not wait.
     pub fn bytes(self, bytes: impl Into<Vec<u8>>) {
         self.act(Act::Bytes(bytes.into()));
+    }
+
+    /// Comes twice.
+    pub fn twice(self) {
+        self.act(Act::Twice);
     }
 
     /// Comes after the answer to the next request on the connection.

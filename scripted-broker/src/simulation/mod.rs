@@ -258,8 +258,9 @@ impl Simulation {
             assert!(round < 10_000, "the machines do not come to rest at {:?}", self.elapsed());
             self.machines.handle(self.now);
             self.turns += 1;
-            self.consume();
-            if !self.exchange() {
+            // Whoever has taken something makes room for more.
+            let taken = self.consume();
+            if !self.exchange() && !taken {
                 break;
             }
         }
@@ -292,15 +293,18 @@ impl Simulation {
         first.map_or("nobody", |(_, name)| name)
     }
 
-    fn consume(&mut self) {
-        let at = self.elapsed();
+    /// Takes what is ready; says whether there was anything.
+    fn consume(&mut self) -> bool {
+        let (at, mut taken) = (self.elapsed(), false);
         while let Some(error) = self.machines.poll_error() {
             self.errors.push((at, error));
         }
         while let Some(ready) = self.consuming.then(|| self.machines.fetcher.take_ready()).flatten()
         {
             self.take(ready);
+            taken = true;
         }
+        taken
     }
 
     fn take(&mut self, Ready { id, item }: Ready) {
