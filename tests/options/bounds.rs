@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use kafka_blocking::protocol::metadata::MetadataRequest;
+use kafka_blocking::{
+    ErrorCode,
+    protocol::{list_offsets::ListOffsetsRequest, metadata::MetadataRequest},
+};
 
 use scripted_broker::Simulation;
 
@@ -14,6 +17,7 @@ fn option_max_in_flight_requests_per_connection() {
     let most_unanswered = |allowed: usize| {
         let mut sim = Simulation::new(1, 7, |o| {
             o.max_in_flight_requests_per_connection(allowed)
+                .request_timeout_ms(2_000)
                 .metadata_max_age_ms(10_000)
                 .auto_offset_reset("earliest")
         });
@@ -21,14 +25,39 @@ fn option_max_in_flight_requests_per_connection() {
         sim.cluster.state.partition_mut("t", 1).log.append(&["a".into()], 0);
         sim.assign([("t", 0)]);
         sim.run_for(Duration::from_secs(5));
+        let before = asked(&sim);
         sim.cluster.on::<MetadataRequest>().once().silence();
-        sim.run_for(Duration::from_secs(6));
+        sim.run_until(Duration::from_secs(6), |s| asked(s) > before);
         sim.assign([("t", 0), ("t", 1)]);
         sim.run_until(Duration::from_secs(60), |s| s.values() == ["a"]);
         sim.cluster.most_unanswered()
     };
     assert_eq!(most_unanswered(1), 1);
     assert_eq!(most_unanswered(5), 2);
+}
+
+#[test]
+fn one_request_in_flight_means_one_on_every_connection_whatever_fails() {
+    for seed in 1..=5 {
+        let mut sim = Simulation::new(3, seed, |o| {
+            o.max_in_flight_requests_per_connection(1)
+                .request_timeout_ms(1_500)
+                .metadata_max_age_ms(1_000)
+                .auto_offset_reset("earliest")
+        });
+        sim.cluster.state.create_topic("t", 6);
+        for partition in 0..6 {
+            sim.cluster.state.partition_mut("t", partition).log.append(&["a".into()], 0);
+        }
+        sim.cluster.on_any().after(12).times(3).swallow();
+        sim.cluster.on::<ListOffsetsRequest>().once().fail(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        for partitions in 1..=6 {
+            sim.assign((0..partitions).map(|n| ("t", n)));
+            sim.run_for(Duration::from_millis(700));
+        }
+        sim.run_until(Duration::from_secs(60), |s| s.received().len() == 6);
+        assert_eq!(sim.cluster.most_unanswered(), 1, "seed {seed}");
+    }
 }
 
 #[test]
@@ -71,4 +100,9 @@ fn option_max_decompressed_batch_bytes() {
     assert_eq!((*limit, *option), (5_000, "max_decompressed_batch_bytes"));
     let whole = crate::support::next(&consumer(9_000));
     assert_eq!(whole.value().map(<[u8]>::len), Some(8_000));
+}
+
+/// How often what the cluster looks like was asked.
+fn asked(sim: &Simulation) -> usize {
+    sim.cluster.requests_of::<MetadataRequest>().len()
 }

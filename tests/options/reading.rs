@@ -1,6 +1,10 @@
 //! What the caller gets, and when.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
 
 use kafka_blocking::{ConsumerBuilder, Error, KafkaConsumer, TopicPartition};
 use scripted_broker::{Record, encode_batch};
@@ -85,8 +89,18 @@ fn option_consumer_timeout_ms() {
     let broker = broker(&[]);
     let consumer = reader(&broker).consumer_timeout_ms(300).build().unwrap();
     let started = Instant::now();
+    // Without the option it would wait for ever.
+    let (done, wait) = mpsc::channel::<()>();
+    let handle = consumer.handle();
+    let guard = thread::spawn(move || {
+        if wait.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            handle.stop();
+        }
+    });
     assert!(consumer.next().is_none());
     let waited = started.elapsed();
+    drop(done);
+    guard.join().unwrap();
     assert!((Duration::from_millis(300)..PATIENCE).contains(&waited), "{waited:?}");
 }
 
