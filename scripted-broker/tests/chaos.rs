@@ -104,7 +104,7 @@ impl Chaos {
 
 #[test]
 fn every_record_comes_once_and_in_order_whatever_happens_to_the_brokers() {
-    for seed in 0..20 {
+    for seed in 0..60 {
         let mut chaos = Chaos::new(seed);
         for _ in 0..40 {
             for _ in 0..chaos.random.u8(0..4) {

@@ -54,6 +54,9 @@ fn fault_47_a_metadata_request_that_hangs_is_asked_of_another_node_within_a_seco
             .collect();
         let [.., silent, other] = asked[..] else { panic!("{asked:?}") };
         assert_ne!(silent, other);
+        sim.run_for(ms(20_000));
+        let later = sim.cluster.requests_of::<MetadataRequest>().len();
+        assert_eq!(later, asked.len(), "it was answered: nobody is asked again");
     }
 }
 

@@ -152,7 +152,7 @@ fn fault_55_a_hint_at_the_new_leader_moves_the_fetch_without_metadata() {
     sim.cluster.state.move_leader("t", 0, Some(2));
     append(&mut sim, 0, "next");
     let took = sim.run_until(MINUTE, |sim| sim.received().len() == 2);
-    assert!(took < ms(150), "{took:?}");
+    assert!(took < ms(40), "{took:?}");
 }
 
 #[test]

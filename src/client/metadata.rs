@@ -107,6 +107,10 @@ impl Metadata {
             .and_then(|(version, body)| self.take_over(node, *version, body, client, now));
         match outcome {
             Ok(()) => {
+                // Whoever was asked the same before is silent still: not waited for, and not asked again soon.
+                for (silent, _) in std::mem::take(&mut self.in_flight).into_values() {
+                    self.avoided.insert(silent.id, later(now, AVOIDANCE));
+                }
                 self.refreshed = Some(now);
                 self.answers += 1;
                 self.last_error = None;

@@ -196,20 +196,12 @@ impl Fetcher {
             return;
         };
         let reading = flight.reading.take();
-        if let Some(topic) = &flight.topic {
-            let partition = TopicPartition::new(topic.clone(), answer.partition_index);
-            let leader = &answer.current_leader;
-            if leader.leader_id >= 0
-                && !cx.metadata.cluster_mut().update_leader(
-                    &partition,
-                    leader.leader_id,
-                    leader.leader_epoch,
-                )
-            {
-                cx.metadata.request_update();
-            }
+        let topic = flight.topic.clone();
+        let progress = flight.progress;
+        if let Some(topic) = topic.filter(|_| answer.current_leader.leader_id >= 0) {
+            Self::take_hint(&TopicPartition::new(topic, answer.partition_index), answer, cx);
         }
-        if let (Some((id, offset)), true, false) = (reading, truncated, flight.progress) {
+        if let (Some((id, offset)), true, false) = (reading, truncated, progress) {
             let Some(state) = cx.subscriptions.state(id) else { return };
             let limit = u64::from(self.options.partition_max_bytes.unsigned_abs());
             let partition = state.partition.clone();
@@ -220,6 +212,16 @@ impl Fetcher {
                 option: "max_partition_fetch_bytes",
             };
             self.push(id, Item::Failed(error), cx);
+        }
+    }
+
+    /// The broker names the leader that has taken over (KIP-951): fetches from that one at once.
+    fn take_hint(partition: &TopicPartition, answer: &PartitionData, cx: &mut Context<'_>) {
+        let hint = &answer.current_leader;
+        if !cx.metadata.cluster_mut().update_leader(partition, hint.leader_id, hint.leader_epoch) {
+            cx.metadata.request_update();
+        } else if let Ok(id) = cx.subscriptions.id(partition) {
+            cx.subscriptions.end_backoff(id);
         }
     }
 
