@@ -88,3 +88,7 @@ pub use crate::{
     records::{Header, Headers, RecordRef, TimestampType},
     types::TopicPartition,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

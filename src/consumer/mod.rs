@@ -34,22 +34,28 @@ pub use records::ConsumerRecords;
 /// move to another thread but is not shared between threads (it is `Send` and not `Sync`); what other threads and
 /// signal handlers may do is wake it up or stop it, through its [`handle`](Self::handle).
 ///
-/// ```no_run
-/// // Not run: it wants a broker at localhost:9092.
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("my-topic", 1);
+/// # broker.append("my-topic", 0, ["a", "b", "c"]);
+/// # let servers = broker.address();
 /// use kafka_blocking::KafkaConsumer;
 ///
-/// # fn main() -> kafka_blocking::Result<()> {
 /// let consumer = KafkaConsumer::builder()
 ///     .topics(["my-topic"])
-///     .bootstrap_servers("localhost:9092")
+///     .bootstrap_servers(servers)
 ///     .auto_offset_reset("earliest")
+///     .consumer_timeout_ms(500)
 ///     .build()?;
 /// for record in &consumer {
 ///     let record = record?;
+///     if record.offset() == 0 {
+///         consumer.seek(record.topic_partition(), 2)?; // inside its own loop
+///     }
 ///     println!("{}:{}:{} {:?}", record.topic(), record.partition(), record.offset(), record.value());
 /// }
-/// # Ok(())
-/// # }
+/// assert_eq!(consumer.position(("my-topic", 0))?, 3);
+/// # Ok::<(), kafka_blocking::Error>(())
 /// ```
 ///
 /// kafka-python: `KafkaConsumer`.
@@ -192,17 +198,20 @@ impl KafkaConsumer {
     /// when nothing came in time, which is no error: a cluster that cannot be reached is tried again and again.
     /// With [`Duration::ZERO`] it gives what is there and does not wait.
     ///
-    /// ```no_run
-    /// // Not run: it wants a broker at localhost:9092.
-    /// # fn main() -> kafka_blocking::Result<()> {
-    /// # let consumer = kafka_blocking::KafkaConsumer::builder().topics(["t"]).build()?;
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .topics("t").bootstrap_servers(broker.address()).auto_offset_reset("earliest").build()?;
     /// use std::time::Duration;
     ///
-    /// for (partition, records) in consumer.poll(Duration::from_millis(100))? {
+    /// let polled = consumer.poll(Duration::from_secs(5))?;
+    /// assert_eq!(polled.count(), 3);
+    /// for (partition, records) in polled {
     ///     println!("{} records of {partition}", records.len());
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), kafka_blocking::Error>(())
     /// ```
     ///
     /// # Errors
