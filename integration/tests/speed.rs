@@ -36,7 +36,10 @@ fn measure(bootstrap: &str, records: u64) -> Measured {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     println!("{text}");
-    Measured { ratio: number(&text, "ratio: "), mebibytes: number(&text, "peak memory of the consumer: ") }
+    Measured {
+        ratio: number(&text, "ratio: "),
+        mebibytes: number(&text, "peak memory of the consumer: "),
+    }
 }
 
 /// The number behind a label.
