@@ -5,7 +5,7 @@ use std::fs;
 use kafka_blocking::{KafkaConsumer, socket::*};
 use rustix::process::{self, PidfdFlags, PidfdGetfdFlags};
 use scripted_broker::ScriptedBroker;
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 
 use crate::support::{broker, next, reader};
 
@@ -62,20 +62,23 @@ fn sockets(consumer: &KafkaConsumer, broker: &ScriptedBroker) -> Vec<Socket> {
 fn sockets_to(port: u16) -> Vec<Socket> {
     let links: Vec<String> = connected_to(port).iter().map(|i| format!("socket:[{i}]")).collect();
     let this = process::pidfd_open(process::getpid(), PidfdFlags::empty()).unwrap();
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd").unwrap().flatten() {
+    // Listed before any is duplicated: a duplicate is one more in the list.
+    let open: Vec<_> = fs::read_dir("/proc/self/fd").unwrap().flatten().collect();
+    let ours = open.iter().filter(|entry| {
         // Other tests close theirs meanwhile.
-        let Ok(link) = fs::read_link(entry.path()) else { continue };
-        if links.iter().any(|l| link.as_os_str() == l.as_str()) {
-            let number = entry.file_name().to_string_lossy().parse().unwrap();
-            let copy = process::pidfd_getfd(&this, number, PidfdGetfdFlags::empty()).unwrap();
-            let socket = Socket::from(copy);
-            let peer = SockRef::from(&socket).peer_addr().unwrap().as_socket().unwrap();
-            assert_eq!(peer.port(), port);
-            found.push(socket);
-        }
-    }
-    found
+        let link = fs::read_link(entry.path()).unwrap_or_default();
+        links.iter().any(|l| link.as_os_str() == l.as_str())
+    });
+    let numbers: Vec<i32> =
+        ours.map(|entry| entry.file_name().to_string_lossy().parse().unwrap()).collect();
+    let copy = |number| {
+        let copy = process::pidfd_getfd(&this, number, PidfdGetfdFlags::empty()).unwrap();
+        let socket = Socket::from(copy);
+        let peer = socket.peer_addr().unwrap().as_socket().unwrap();
+        assert_eq!(peer.port(), port);
+        socket
+    };
+    numbers.into_iter().map(copy).collect()
 }
 
 /// The inodes of this machine's connections to a port: column 3 is where to, column 10 the inode.
