@@ -70,15 +70,9 @@ pub enum Error {
     },
 
     /// A broker answered with an error code. kafka-python: a subclass of `BrokerResponseError`.
-    #[error("{api}: {code}{}", Because(.detail))]
-    Broker {
-        /// The request that was answered so.
-        api: &'static str,
-        /// The broker's code.
-        code: ErrorCode,
-        /// The topic, partition or group that it is about, and the broker's own words.
-        detail: Box<str>,
-    },
+    // Boxed for its small number: a record is handed out as a `Result`, and moves faster without one in the error.
+    #[error("{0}")]
+    Broker(Box<BrokerError>),
 
     /// The broker speaks no version of a request that this client can use for the call.
     /// kafka-python: `IncompatibleBrokerVersion`, `UnsupportedVersionError`.
@@ -172,7 +166,7 @@ impl Error {
     pub fn retriable(&self) -> bool {
         match self {
             Self::NoBrokersAvailable(_) | Self::Timeout { .. } | Self::Connection { .. } => true,
-            Self::Broker { code, .. } => code.retriable(),
+            Self::Broker(error) => error.code.retriable(),
             _ => false,
         }
     }
@@ -181,11 +175,16 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Broker { code, .. } => Some(*code),
+            Self::Broker(error) => Some(error.code),
             Self::TopicAuthorizationFailed { .. } => Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
             Self::OffsetOutOfRange { .. } => Some(ErrorCode::OFFSET_OUT_OF_RANGE),
             _ => None,
         }
+    }
+
+    /// The error that a broker answered with.
+    pub(crate) fn broker(api: &'static str, code: ErrorCode, detail: impl Into<Box<str>>) -> Self {
+        Self::Broker(Box::new(BrokerError { api, code, detail: detail.into() }))
     }
 
     /// The error of an option's value: which option, which value, and what is allowed.
@@ -201,6 +200,26 @@ impl Error {
         }))
     }
 }
+
+/// What a broker answered with: inside [`Error::Broker`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BrokerError {
+    /// The request that was answered so.
+    pub api: &'static str,
+    /// The broker's code.
+    pub code: ErrorCode,
+    /// The topic, partition or group that it is about, and the broker's own words.
+    pub detail: Box<str>,
+}
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}{}", self.api, self.code, Because(&self.detail))
+    }
+}
+
+impl std::error::Error for BrokerError {}
 
 /// What is wrong with an option: inside [`Error::Configuration`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -228,5 +247,25 @@ struct Because<'a>(&'a str);
 impl fmt::Display for Because<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, ": {}", self.0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ConsumerRecord;
+
+    #[test]
+    fn a_result_of_a_record_is_hardly_larger_than_its_parts() {
+        assert!(size_of::<Error>() <= 72, "{}", size_of::<Error>());
+        assert_eq!(size_of::<Option<Result<ConsumerRecord>>>(), size_of::<Error>());
+    }
+
+    #[test]
+    fn a_brokers_error_names_the_request_the_code_and_what_it_is_about() {
+        let error = Error::broker("Fetch", ErrorCode::NOT_LEADER_OR_FOLLOWER, "t-0");
+        assert!(error.to_string().starts_with("Fetch: NOT_LEADER_OR_FOLLOWER (6)"), "{error}");
+        assert!(error.to_string().ends_with(": t-0"), "{error}");
+        assert!(error.retriable());
     }
 }

@@ -1,4 +1,48 @@
-//! A synchronous, blocking client for Apache Kafka that mirrors kafka-python.
+//! A synchronous, blocking client for Apache Kafka that mirrors kafka-python: no async runtime, no C client underneath.
+//!
+//! ```
+//! # let broker = scripted_broker::ScriptedBroker::start();
+//! # broker.create_topic("my-topic", 1);
+//! # broker.append("my-topic", 0, ["hello", "world"]);
+//! # let servers = broker.address();
+//! use kafka_blocking::KafkaConsumer;
+//!
+//! // KafkaConsumer('my-topic', bootstrap_servers=servers, auto_offset_reset='earliest', consumer_timeout_ms=1000)
+//! let consumer = KafkaConsumer::builder()
+//!     .topics("my-topic")
+//!     .bootstrap_servers(servers)
+//!     .auto_offset_reset("earliest")
+//!     .consumer_timeout_ms(1000)
+//!     .build()?;
+//! for record in &consumer {
+//!     let record = record?;
+//!     println!("{}:{}:{} {:?}", record.topic(), record.partition(), record.offset(), record.value());
+//! }
+//! # Ok::<(), kafka_blocking::Error>(())
+//! ```
+//!
+//! Four types matter, to be met in this order: [`KafkaConsumer`], made by a [`ConsumerBuilder`], gives
+//! [`ConsumerRecord`]s, and everything that can go wrong is an [`Error`]. A [`ConsumerHandle`] stops a consumer from
+//! elsewhere.
+//!
+//! # What it promises
+//!
+//! - Every record of a partition is handed out once and in order, through leader changes, lost connections and
+//!   restarts of brokers, from the position on.
+//! - Every blocking call has a deadline and keeps it, whatever the cluster does.
+//! - What brokers send is bounded before memory or time is spent on it; malformed data are an [`Error`] that says where.
+//!
+//! This version reads without a consumer group, from brokers of Kafka 0.11 and later. Options that it does not serve are
+//! refused when the consumer is built, with an error that says so.
+//!
+//! # Features
+//!
+//! `gzip`, `snappy`, `lz4` and `zstd`, all on by default: each reads batches that are compressed so.
+//!
+//! # Logging
+//!
+//! Through the crate `log`, with the targets `kafka_blocking::net` (connections), `kafka_blocking::metadata` and
+//! `kafka_blocking::fetch`. `debug` says what happens and is not wrong, `warn` what a user should act on.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -39,8 +83,12 @@ pub use crate::{
         RecordBuilder, Records,
         options::{ConsumerBuilder, DnsLookup, OffsetReset},
     },
-    error::{ConfigError, Error, ErrorCode, Result},
+    error::{BrokerError, ConfigError, Error, ErrorCode, Result},
     net::{resolver::Resolver, socket_options::socket},
     records::{Header, Headers, RecordRef, TimestampType},
     types::TopicPartition,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -178,6 +178,14 @@ impl Subscriptions {
         }
     }
 
+    /// Asks about a partition at once: what it was left alone for is over.
+    pub fn end_backoff(&mut self, id: PartitionId) {
+        if let Some(state) = self.states.get_mut(&id) {
+            state.retry_at = None;
+            self.touched.insert(id);
+        }
+    }
+
     /// The leader says that `offset`, where we are, is not in its log: the policy decides.
     ///
     /// # Errors

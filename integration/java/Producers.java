@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
+import java.util.Random;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -36,6 +37,20 @@ final class Producers {
         ArrayNode offsets = answer.putArray("offsets");
         for (Future<RecordMetadata> one : sent) offsets.addArray().add(one.get().partition()).add(one.get().offset());
         return answer;
+    }
+
+    /** Writes as many "records" without a key as are asked for, with random letters of "size" bytes, as fast as it can. */
+    static JsonNode fill(String bootstrap, JsonNode command) throws Exception {
+        String topic = command.path("topic").asText();
+        Random random = new Random(1);
+        byte[] value = new byte[command.path("size").asInt()];
+        try (KafkaProducer<byte[], byte[]> producer = open(bootstrap, command.path("settings"))) {
+            for (long n = command.path("records").asLong(); n > 0; n--) {
+                for (int i = 0; i < value.length; i++) value[i] = (byte) ('A' + random.nextInt(26));
+                producer.send(new ProducerRecord<>(topic, value.clone()));
+            }
+        }
+        return Tool.ok();
     }
 
     private static ProducerRecord<byte[], byte[]> record(String topic, JsonNode record) {

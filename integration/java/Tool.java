@@ -58,6 +58,7 @@ public final class Tool {
             case "delete-records": return topics.deleteRecords(command);
             case "move-leader": return topics.moveLeader(command);
             case "produce": return Producers.records(bootstrap, command);
+            case "fill": return Producers.fill(bootstrap, command);
             case "produce-dataset": return Dataset.produce(bootstrap, topics, command);
             case "read": return Reader.read(bootstrap, command);
             case "start-writer": return start(bootstrap, command);

@@ -56,7 +56,7 @@ impl Child {
     }
 
     /// Waits for an answer that needs no command, as the first one of a cluster.
-    pub(crate) fn answer(&mut self, command: &str, within: Duration) -> Value {
+    pub(crate) fn answer(&self, command: &str, within: Duration) -> Value {
         let Ok(line) = self.answers.recv_timeout(within) else {
             panic!(
                 "{} gave no answer to `{}` within {within:?}:\n{}",

@@ -165,7 +165,7 @@ impl ClusterBuilder {
                 .map(str::to_owned)
                 .into();
         arguments.extend(self.settings);
-        let mut child = Child::kafka_py(&format!("cluster of {}", self.version), &arguments);
+        let child = Child::kafka_py(&format!("cluster of {}", self.version), &arguments);
         let description = child.answer("start", PATIENCE);
         Cluster {
             child: Mutex::new(child),

@@ -152,6 +152,13 @@ impl JavaTool {
         array(&answer["offsets"]).iter().map(|pair| (int(&pair[0]), long(&pair[1]))).collect()
     }
 
+    /// Writes as many records of `size` random letters, without a key, as fast as the producer can.
+    pub fn fill(&self, topic: &str, records: u64, size: u64, settings: &[(&str, &str)]) {
+        let command = json!({"do": "fill", "topic": topic, "records": records, "size": size,
+            "settings": object(settings)});
+        self.ask_within(command, LONG);
+    }
+
     /// Writes the records of the test that compares readers: `records` of them, `large` of which are large.
     pub fn produce_dataset(
         &self,

@@ -1,6 +1,7 @@
 //! Real Kafka brokers, Kafka's own Java clients and kafka-python, as guards for tests.
 //!
 //! Everything here panics with what went wrong instead of returning errors: it is only called by tests.
+#![doc = include_str!("../README.md")]
 mod canonical;
 mod child;
 mod cluster;

@@ -15,7 +15,7 @@ use kafka_blocking::{
 use crate::{
     answers::{Body, Outcome, fetch::Plan},
     requests::LoggedRequest,
-    script::{Act, Script, When},
+    script::{Act, Script, Shaped, When},
     state::State,
 };
 
@@ -225,6 +225,12 @@ impl Cluster {
         self.connections.values().filter(|c| c.node == node).count()
     }
 
+    /// Whether a connection is still open.
+    #[must_use]
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        self.connections.contains_key(&id)
+    }
+
     /// The most requests that were unanswered at a time on one connection.
     #[must_use]
     pub fn most_unanswered(&self) -> usize {
@@ -372,35 +378,12 @@ impl Cluster {
                 _ => {}
             }
         }
-        let mut frame = body.frame(version, correlation);
+        let frame = body.frame(version, correlation);
         connection.unanswered -= 1;
-        let (mut at, mut close, mut rest) = (now, false, None);
-        for number in rules {
-            match self.script.act(*number) {
-                Some(Act::Corrupt { offset, xor }) => frame[*offset] ^= *xor,
-                Some(Act::Delay(by)) => at += *by,
-                Some(Act::CloseAfter) => close = true,
-                Some(Act::CutAt(n)) => {
-                    frame.truncate(*n);
-                    close = true;
-                }
-                Some(Act::StallAt(n, after)) => {
-                    rest = Some((*after, frame.split_off((*n).min(frame.len()))));
-                }
-                Some(Act::SwapWithNext) => return connection.held = Some(frame),
-                _ => {}
-            }
-        }
-        connection.steps.push_back((at, Output::Send(frame)));
-        if let Some((after, rest)) = rest {
-            at += after;
-            connection.steps.push_back((at, Output::Send(rest)));
-        }
-        if let Some(held) = connection.held.take() {
-            connection.steps.push_back((at, Output::Send(held)));
-        }
-        if close {
-            connection.steps.push_back((at, Output::Close));
+        let held = connection.held.take();
+        match self.script.shape(rules, frame, held, now) {
+            Shaped::Steps(steps) => connection.steps.extend(steps),
+            Shaped::Held(frame) => connection.held = Some(frame),
         }
     }
 }

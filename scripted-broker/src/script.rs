@@ -1,13 +1,16 @@
 //! What a test says shall happen to requests: rules, each with what it matches and what it does.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{
+    marker::PhantomData,
+    time::{Duration, Instant},
+};
 
 use kafka_blocking::{
     ErrorCode,
     protocol::{self, Request},
 };
 
-use crate::answers::Body;
+use crate::{answers::Body, cluster::Output};
 
 /// What a rule does with the answer to a request.
 pub(crate) enum Act {
@@ -22,6 +25,7 @@ pub(crate) enum Act {
     Corrupt { offset: usize, xor: u8 },
     Bytes(Vec<u8>),
     SwapWithNext,
+    Twice,
     Rewrite(Box<dyn FnMut(&mut Body) + Send>),
     Respond(Box<Respond>),
 }
@@ -76,6 +80,52 @@ impl Script {
     pub(crate) fn act(&mut self, number: usize) -> Option<&mut Act> {
         self.rules.get_mut(number).map(|rule| &mut rule.act)
     }
+
+    /// What a frame becomes on its way out; `held` is one that goes after it.
+    pub(crate) fn shape(
+        &mut self,
+        rules: &[usize],
+        mut frame: Vec<u8>,
+        held: Option<Vec<u8>>,
+        now: Instant,
+    ) -> Shaped {
+        let (mut at, mut close, mut rest) = (now, false, None);
+        for number in rules {
+            match self.act(*number) {
+                Some(Act::Corrupt { offset, xor }) => frame[*offset] ^= *xor,
+                Some(Act::Delay(by)) => at += *by,
+                Some(Act::CloseAfter) => close = true,
+                Some(Act::CutAt(n)) => {
+                    frame.truncate(*n);
+                    close = true;
+                }
+                Some(Act::StallAt(n, after)) => {
+                    rest = Some((*after, frame.split_off((*n).min(frame.len()))));
+                }
+                Some(Act::Twice) => frame.extend_from_within(..),
+                Some(Act::SwapWithNext) => return Shaped::Held(frame),
+                _ => {}
+            }
+        }
+        let mut steps = vec![(at, Output::Send(frame))];
+        if let Some((after, rest)) = rest {
+            at += after;
+            steps.push((at, Output::Send(rest)));
+        }
+        steps.extend(held.map(|held| (at, Output::Send(held))));
+        if close {
+            steps.push((at, Output::Close));
+        }
+        Shaped::Steps(steps)
+    }
+}
+
+/// What the rules make of a frame.
+pub(crate) enum Shaped {
+    /// It goes out in these steps.
+    Steps(Vec<(Instant, Output)>),
+    /// It waits for the next one.
+    Held(Vec<u8>),
 }
 
 /// A rule in the making: says for which requests it is, and ends with what shall happen to their answers.
@@ -174,6 +224,11 @@ impl<'a, R> When<'a, R> {
     /// Is these bytes; not even a length is added. A fetch does not wait.
     pub fn bytes(self, bytes: impl Into<Vec<u8>>) {
         self.act(Act::Bytes(bytes.into()));
+    }
+
+    /// Comes twice.
+    pub fn twice(self) {
+        self.act(Act::Twice);
     }
 
     /// Comes after the answer to the next request on the connection.

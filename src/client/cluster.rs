@@ -147,10 +147,10 @@ fn newer(version: i16, old: Partition, answer: &MetadataResponsePartition) -> Pa
     // Before v9 a broker that has just started may tell epochs that are too old (KAFKA-9212).
     const RELIABLE_EPOCHS: i16 = 9;
     let epoch = Some(answer.leader_epoch).filter(|e| version >= RELIABLE_EPOCHS && *e >= 0);
-    if let (Some(old_epoch), Some(new_epoch)) = (old.epoch, epoch) {
-        if new_epoch < old_epoch {
-            return old;
-        }
+    if let (Some(old_epoch), Some(new_epoch)) = (old.epoch, epoch)
+        && new_epoch < old_epoch
+    {
+        return old;
     }
     Partition { leader: Some(answer.leader_id).filter(|id| *id >= 0), epoch }
 }

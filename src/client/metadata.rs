@@ -107,6 +107,10 @@ impl Metadata {
             .and_then(|(version, body)| self.take_over(node, *version, body, client, now));
         match outcome {
             Ok(()) => {
+                // Whoever was asked the same before is silent still: not waited for, and not asked again soon.
+                for (silent, _) in std::mem::take(&mut self.in_flight).into_values() {
+                    self.avoided.insert(silent.id, later(now, AVOIDANCE));
+                }
                 self.refreshed = Some(now);
                 self.answers += 1;
                 self.last_error = None;
@@ -232,7 +236,7 @@ impl Metadata {
         }
         if response.error_code != 0 {
             let code = ErrorCode(response.error_code);
-            return Err(Error::Broker { api: "Metadata", code, detail: "".into() });
+            return Err(Error::broker("Metadata", code, ""));
         }
         if response.brokers.is_empty() {
             return Err(Error::Protocol {
@@ -262,11 +266,7 @@ impl Metadata {
             match topic.error {
                 Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => unauthorized.push(name.to_string()),
                 Some(code @ ErrorCode::INVALID_TOPIC_EXCEPTION) => {
-                    self.errors.push_back(Error::Broker {
-                        api: "Metadata",
-                        code,
-                        detail: name.to_string().into(),
-                    });
+                    self.errors.push_back(Error::broker("Metadata", code, name.as_ref()));
                 }
                 Some(_) => self.needed = true,
                 None => {

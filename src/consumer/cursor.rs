@@ -62,14 +62,37 @@ impl Cursor {
         });
     }
 
-    /// The next record of the open chunk; `None` when it is at its end.
-    #[inline]
-    pub(super) fn next(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
+    /// The next record of the batch that is open; `None` when [`advance`](Self::advance) has to go on first.
+    ///
+    /// The hot path: what it gives is built where the caller wants it, and copied nowhere.
+    #[inline(always)]
+    pub(super) fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
         let open = self.open.as_mut()?;
-        if let Some(record) = open.next_in_batch() {
-            return Some(Ok(record));
+        let (walk, _) = open.walk.as_mut()?;
+        let entry = walk.next_whole()?;
+        open.position = entry.offset + 1;
+        Some(ConsumerRecord::new(walk.batch(), entry))
+    }
+
+    /// Goes on to the next record, without handing it out; says whether the open chunk has one.
+    pub(super) fn advance(&mut self) -> Result<bool, Damage> {
+        while let Some(open) = &mut self.open {
+            let moved = match &open.walk {
+                Some(_) => open.stay_or_leave(),
+                None if open.at >= open.len => return Ok(false),
+                None => open.open_batch(&mut self.decompressor, self.check_crcs),
+            };
+            match moved {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => {
+                    // The same is met again by the next call.
+                    open.walk = None;
+                    return Err(damage(open, error));
+                }
+            }
         }
-        self.next_batch()
+        Ok(false)
     }
 
     /// How far the open chunk's partition has been handed out.
@@ -88,90 +111,60 @@ impl Cursor {
     pub(super) fn clear(&mut self) {
         self.open = None;
     }
-
-    /// The walk is at its end, or there is none: goes on with the next batch that has records for us.
-    #[cold]
-    fn next_batch(&mut self) -> Option<Result<ConsumerRecord, Damage>> {
-        loop {
-            let open = self.open.as_mut()?;
-            let moved = match open.walk {
-                Some(_) => open.end_batch(),
-                None if open.at >= open.len => return None,
-                None => open.open_batch(&mut self.decompressor, self.check_crcs),
-            };
-            if let Err(error) = moved {
-                // The same is met again by the next call.
-                open.walk = None;
-                return Some(Err(self.damage(error)?));
-            }
-            if let Some(record) = self.open.as_mut()?.next_in_batch() {
-                return Some(Ok(record));
-            }
-        }
-    }
-
-    fn damage(&self, error: RecordsError) -> Option<Damage> {
-        let open = self.open.as_ref()?;
-        let partition = open.partition.clone();
-        let offset = open.position;
-        let error = match error {
-            RecordsError::UnsupportedCodec(id) => {
-                let codec =
-                    Codec::from_id(id).map_or_else(|| id.to_string(), |codec| codec.to_string());
-                Error::UnsupportedCodec { partition, offset, codec: codec.into() }
-            }
-            RecordsError::TooLarge(limit) => {
-                let option = "max_decompressed_batch_bytes";
-                Error::RecordTooLarge { partition, offset, limit: limit as u64, option }
-            }
-            other => Error::CorruptRecord { partition, offset, reason: other.to_string().into() },
-        };
-        Some(Damage { id: open.id, error })
-    }
 }
 
 impl Open {
-    /// The next record of the batch that is walked; none at its end, and none where it is damaged.
-    #[inline]
-    fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
-        let (walk, _) = self.walk.as_mut()?;
-        let entry = walk.next_entry().ok()??;
-        self.position = entry.offset + 1;
-        Some(ConsumerRecord::new(walk.batch(), entry))
-    }
-
-    /// Leaves the batch that is walked, if that is at its end as it should be.
-    fn end_batch(&mut self) -> Result<(), RecordsError> {
-        let Some((walk, len)) = &mut self.walk else { return Ok(()) };
-        walk.next_entry()?;
+    /// Whether the batch that is walked has another record for the caller; leaves it if it has none.
+    fn stay_or_leave(&mut self) -> Result<bool, RecordsError> {
+        let Some((walk, len)) = &mut self.walk else { return Ok(false) };
+        walk.skip_to(self.position)?;
+        if walk.remaining() > 0 {
+            return Ok(true);
+        }
         self.position = self.position.max(walk.header().next_offset());
         self.at += *len;
         self.walk = None;
-        Ok(())
+        Ok(false)
     }
 
-    /// Opens the batch at hand, or goes past it if it has nothing for the caller.
+    /// Opens the batch at hand, or goes past it if it has nothing for the caller; says whether it has.
     fn open_batch(
         &mut self,
         decompressor: &mut Decompressor,
         check_crcs: bool,
-    ) -> Result<(), RecordsError> {
+    ) -> Result<bool, RecordsError> {
         let header = BatchHeader::parse(&self.chunk.filled()[self.at..self.len])?;
         if header.next_offset() <= self.position {
             self.at += header.total_len();
-            return Ok(());
+            return Ok(false);
         }
         let (topic, partition) = (self.partition.shared_topic(), self.partition.partition());
-        let mut walk =
+        let walk =
             BatchWalk::open(&self.chunk, self.at, topic, partition, check_crcs, decompressor)?;
         if header.is_control() {
             // A marker of brokers: its checksum was worth a look, its records are not for the caller.
             self.position = header.next_offset();
             self.at += header.total_len();
-            return Ok(());
+            return Ok(false);
         }
-        walk.skip_to(self.position)?;
         self.walk = Some((walk, header.total_len()));
-        Ok(())
+        self.stay_or_leave()
     }
+}
+
+fn damage(open: &Open, error: RecordsError) -> Damage {
+    let (partition, offset) = (open.partition.clone(), open.position);
+    let error = match error {
+        RecordsError::UnsupportedCodec(id) => {
+            let codec =
+                Codec::from_id(id).map_or_else(|| id.to_string(), |codec| codec.to_string());
+            Error::UnsupportedCodec { partition, offset, codec: codec.into() }
+        }
+        RecordsError::TooLarge(limit) => {
+            let option = "max_decompressed_batch_bytes";
+            Error::RecordTooLarge { partition, offset, limit: limit as u64, option }
+        }
+        other => Error::CorruptRecord { partition, offset, reason: other.to_string().into() },
+    };
+    Damage { id: open.id, error }
 }

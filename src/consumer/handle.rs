@@ -10,21 +10,21 @@ use crate::consumer::driver::Signals;
 /// operation and one write to a file descriptor: they take no lock and allocate nothing, so a signal handler may call
 /// them. They work on a consumer that is gone, too, and do nothing then.
 ///
-/// ```no_run
-/// // Not run: it wants a broker at localhost:9092.
-/// # fn main() -> kafka_blocking::Result<()> {
-/// let consumer = kafka_blocking::KafkaConsumer::builder().topics(["my-topic"]).build()?;
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("my-topic", 1);
+/// # let builder = kafka_blocking::KafkaConsumer::builder().topics("my-topic").bootstrap_servers(broker.address());
+/// let consumer = builder.build()?;
 /// let handle = consumer.handle();
 /// std::thread::spawn(move || {
-///     std::thread::sleep(std::time::Duration::from_secs(10));
+///     std::thread::sleep(std::time::Duration::from_millis(100));
 ///     handle.stop();
 /// });
 /// for record in &consumer {
 ///     println!("{:?}", record?);
 /// }
 /// println!("stopped");
-/// # Ok(())
-/// # }
+/// # Ok::<(), kafka_blocking::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct ConsumerHandle {

@@ -50,9 +50,9 @@ impl Machines {
                 seed,
                 now,
             ),
-            metadata: Metadata::new(options.metadata.clone(), retry_backoff, seed, now),
+            metadata: Metadata::new(options.metadata, retry_backoff, seed, now),
             subscriptions: Subscriptions::new(options.reset),
-            fetcher: Fetcher::new(options.fetch.clone(), retry_backoff),
+            fetcher: Fetcher::new(options.fetch, retry_backoff),
             resets: OffsetResets::new(retry_backoff),
             errors: VecDeque::new(),
             cluster_seen: 0,
@@ -125,10 +125,10 @@ impl Machines {
     }
 
     fn route(&mut self, event: ClientEvent, now: Instant) {
-        if let ClientEvent::Response { id, result, .. } = &event {
-            if self.metadata.handle_response(*id, result, &mut self.client, now) {
-                return;
-            }
+        if let ClientEvent::Response { id, result, .. } = &event
+            && self.metadata.handle_response(*id, result, &mut self.client, now)
+        {
+            return;
         }
         let mut cx = Context {
             subscriptions: &mut self.subscriptions,

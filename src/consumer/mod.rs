@@ -34,22 +34,28 @@ pub use records::ConsumerRecords;
 /// move to another thread but is not shared between threads (it is `Send` and not `Sync`); what other threads and
 /// signal handlers may do is wake it up or stop it, through its [`handle`](Self::handle).
 ///
-/// ```no_run
-/// // Not run: it wants a broker at localhost:9092.
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("my-topic", 1);
+/// # broker.append("my-topic", 0, ["a", "b", "c"]);
+/// # let servers = broker.address();
 /// use kafka_blocking::KafkaConsumer;
 ///
-/// # fn main() -> kafka_blocking::Result<()> {
 /// let consumer = KafkaConsumer::builder()
 ///     .topics(["my-topic"])
-///     .bootstrap_servers("localhost:9092")
+///     .bootstrap_servers(servers)
 ///     .auto_offset_reset("earliest")
+///     .consumer_timeout_ms(500)
 ///     .build()?;
 /// for record in &consumer {
 ///     let record = record?;
+///     if record.offset() == 0 {
+///         consumer.seek(record.topic_partition(), 2)?; // inside its own loop
+///     }
 ///     println!("{}:{}:{} {:?}", record.topic(), record.partition(), record.offset(), record.value());
 /// }
-/// # Ok(())
-/// # }
+/// assert_eq!(consumer.position(("my-topic", 0))?, 3);
+/// # Ok::<(), kafka_blocking::Error>(())
 /// ```
 ///
 /// kafka-python: `KafkaConsumer`.
@@ -192,17 +198,20 @@ impl KafkaConsumer {
     /// when nothing came in time, which is no error: a cluster that cannot be reached is tried again and again.
     /// With [`Duration::ZERO`] it gives what is there and does not wait.
     ///
-    /// ```no_run
-    /// // Not run: it wants a broker at localhost:9092.
-    /// # fn main() -> kafka_blocking::Result<()> {
-    /// # let consumer = kafka_blocking::KafkaConsumer::builder().topics(["t"]).build()?;
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .topics("t").bootstrap_servers(broker.address()).auto_offset_reset("earliest").build()?;
     /// use std::time::Duration;
     ///
-    /// for (partition, records) in consumer.poll(Duration::from_millis(100))? {
+    /// let polled = consumer.poll(Duration::from_secs(5))?;
+    /// assert_eq!(polled.count(), 3);
+    /// for (partition, records) in polled {
     ///     println!("{} records of {partition}", records.len());
     /// }
-    /// # Ok(())
-    /// # }
+    /// # Ok::<(), kafka_blocking::Error>(())
     /// ```
     ///
     /// # Errors
@@ -234,23 +243,21 @@ impl KafkaConsumer {
             return Err(Error::Wakeup);
         }
         loop {
+            let mut cursor = self.cursor.borrow_mut();
             while polled.count() < max_records {
-                let record = match self.cursor.borrow_mut().next() {
-                    Some(Ok(record)) => record,
-                    Some(Err(_)) if !polled.is_empty() => return Ok(polled), // met again by the next call
-                    Some(Err(damage)) => return Err(self.report(damage)?),
-                    None => break,
-                };
+                let Some(record) = cursor.next_in_batch() else { break };
                 polled.push(record);
             }
+            drop(cursor);
             if polled.count() == max_records {
                 return Ok(polled);
             }
             let patience = if polled.is_empty() { Patience::Until(until) } else { Patience::None };
-            match self.refill(patience)? {
-                Refill::Filled => {}
-                Refill::Nothing => return Ok(polled),
-                Refill::Signalled => return Err(Error::Wakeup),
+            match self.advance(patience) {
+                Ok(Advance::More) => {}
+                Ok(Advance::Nothing) => return Ok(polled),
+                Ok(Advance::Signalled) => return Err(Error::Wakeup),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -266,12 +273,18 @@ impl KafkaConsumer {
     /// kafka-python: `next(consumer)`.
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord>> {
-        if !self.signals.any() {
-            if let Some(Ok(record)) = self.cursor.borrow_mut().next() {
+        loop {
+            if !self.signals.any()
+                && let Some(record) = self.cursor.borrow_mut().next_in_batch()
+            {
                 return Some(Ok(record));
             }
+            match self.make_ready() {
+                Made::Ready => {}
+                Made::End => return None,
+                Made::Failed(error) => return Some(Err(*error)),
+            }
         }
-        self.next_slowly()
     }
 
     /// An iterator over records; the same as `for record in &consumer`.
@@ -398,39 +411,50 @@ impl KafkaConsumer {
         })
     }
 
+    /// Sees to it that the cursor has a record, for [`next`](Self::next). What it gives is small, so that the records of
+    /// the hot path need not pass through memory that both share.
     #[cold]
-    fn next_slowly(&self) -> Option<Result<ConsumerRecord>> {
-        // The clock is read when there is really something to wait for.
-        let mut patience = Patience::Fresh(self.limits.consumer_timeout);
+    #[inline(never)]
+    fn make_ready(&self) -> Made {
+        if self.signals.is_stopped() || self.closed.get() {
+            return Made::End;
+        }
+        if self.signals.take_wakeup() {
+            return Made::Failed(Box::new(Error::Wakeup));
+        }
+        match self.advance(Patience::Fresh(self.limits.consumer_timeout)) {
+            Ok(Advance::More) => Made::Ready,
+            Ok(Advance::Nothing) => Made::End,
+            Ok(Advance::Signalled) if self.signals.is_stopped() => Made::End,
+            Ok(Advance::Signalled) => Made::Failed(Box::new(Error::Wakeup)),
+            Err(error) => Made::Failed(Box::new(error)),
+        }
+    }
+
+    /// Goes on to the next record, through the machines if need be.
+    fn advance(&self, mut patience: Patience) -> Result<Advance> {
         loop {
-            if self.signals.is_stopped() || self.closed.get() {
-                return None;
-            }
-            if self.signals.take_wakeup() {
-                return Some(Err(Error::Wakeup));
-            }
-            let next = self.cursor.borrow_mut().next();
+            let next = self.cursor.borrow_mut().advance();
             match next {
-                Some(Ok(record)) => return Some(Ok(record)),
-                Some(Err(damage)) => return Some(Err(self.report(damage).unwrap_or_else(|e| e))),
-                None => {}
+                Ok(true) => return Ok(Advance::More),
+                Ok(false) => {}
+                // Records are in hand: the damage is met again by the next call.
+                Err(_) if matches!(patience, Patience::None) => return Ok(Advance::Nothing),
+                Err(damage) => return Err(self.report(damage)?),
             }
+            // The clock is read when there is really something to wait for.
             if let Patience::Fresh(timeout) = patience {
-                patience =
-                    timeout.map_or(Patience::Endless, |timeout| Patience::Until(deadline(timeout)));
+                patience = Patience::Until(deadline(timeout.unwrap_or(Duration::MAX)));
             }
-            match self.refill(patience) {
-                Ok(Refill::Filled) => {}
-                Ok(Refill::Nothing) => return None,
-                Ok(Refill::Signalled) if self.signals.is_stopped() => return None,
-                Ok(Refill::Signalled) => return Some(Err(Error::Wakeup)),
-                Err(error) => return Some(Err(error)),
+            match self.refill(patience)? {
+                Advance::More => {}
+                nothing => return Ok(nothing),
             }
         }
     }
 
     /// Gives the cursor, which has run dry, something to hand out.
-    fn refill(&self, patience: Patience) -> Result<Refill> {
+    fn refill(&self, patience: Patience) -> Result<Advance> {
         self.with_driver(|driver| {
             if *driver.machines.subscriptions.mode() == Mode::None {
                 return Err(Error::IllegalState(
@@ -443,12 +467,12 @@ impl KafkaConsumer {
                     // Records are in hand: what is not records waits for the next call.
                     if !driver.machines.fetcher.has_ready_records() {
                         driver.pump()?;
-                        return Ok(Refill::Nothing);
+                        return Ok(Advance::Nothing);
                     }
                     driver.now()
                 }
                 Patience::Until(until) => until,
-                Patience::Fresh(_) | Patience::Endless => deadline(Duration::MAX),
+                Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
             };
             if !driver.machines.fetcher.has_ready() {
                 let ended = driver.run_until(until, &self.signals, |m| {
@@ -464,15 +488,15 @@ impl KafkaConsumer {
                 })?;
                 match ended {
                     Ended::Done(result) => result?,
-                    Ended::TimedOut => return Ok(Refill::Nothing),
-                    Ended::Signalled => return Ok(Refill::Signalled),
+                    Ended::TimedOut => return Ok(Advance::Nothing),
+                    Ended::Signalled => return Ok(Advance::Signalled),
                 }
             }
             self.take_ready(driver)?;
             if driver.machines.fetcher.wants_more() {
                 driver.pump()?;
             }
-            Ok(Refill::Filled)
+            Ok(Advance::More)
         })
     }
 
@@ -516,16 +540,25 @@ fn check_topic(name: &str) -> Result<()> {
 /// How long to wait for records.
 #[derive(Clone, Copy, Debug)]
 enum Patience {
+    /// Not at all, and not for an error either: there are records in hand.
     None,
+    /// This long, from when there is something to wait for; `None` is for ever.
     Fresh(Option<Duration>),
     Until(Instant),
-    Endless,
 }
 
-enum Refill {
-    Filled,
+/// What came of waiting for records.
+enum Advance {
+    More,
     Nothing,
     Signalled,
+}
+
+/// The same for `next`.
+enum Made {
+    Ready,
+    End,
+    Failed(Box<Error>),
 }
 
 impl fmt::Debug for KafkaConsumer {

@@ -10,25 +10,24 @@ use std::{
 };
 
 use crate::{
-    Error, ErrorCode, Result,
+    Error, Result,
     client::{KafkaClient, NodeKey, Role, metadata::Metadata},
     consumer::options::FetchOptions,
     net::{
         connection::{RequestId, later},
-        fetch_stream::{FetchPiece, RecordsPiece},
+        fetch_stream::RecordsPiece,
     },
-    protocol::fetch::{
-        FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
-        ForgottenTopic, PartitionData,
-    },
+    protocol::fetch::FetchRequest,
     subscriptions::{PartitionId, Subscriptions},
-    types::TopicPartition,
 };
 
+mod answers;
 pub mod offsets;
+mod request;
 mod session;
 
-use session::{Ask, NextRequest, Session};
+use request::{NAMES_BY_ID, fetch_request};
+use session::{Ask, Session};
 
 /// With this much ready, no more is read: the rest waits in the kernel.
 const READY_ENOUGH: usize = 1 << 20;
@@ -42,9 +41,6 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// How long a partition that was just given a position waits for the answer to a request that knows nothing of it.
 /// A broker without new records holds that back for up to `fetch_max_wait_ms`, and takes no other request meanwhile.
 const HURRY: Duration = Duration::from_millis(10);
-
-/// Fetch versions from here on name topics by id only.
-const NAMES_BY_ID: i16 = 13;
 
 /// Something for the caller, in the order in which it is to be handed out.
 #[derive(Debug)]
@@ -150,65 +146,6 @@ impl Fetcher {
     pub fn discard_unassigned(&mut self, subscriptions: &Subscriptions) {
         self.ready.retain(|ready| subscriptions.state(ready.id).is_some());
         self.ready_bytes = self.ready.iter().map(size).sum();
-    }
-
-    // What came in
-
-    /// A part of an answer has come.
-    pub fn handle_piece(
-        &mut self,
-        node: NodeKey,
-        id: RequestId,
-        piece: FetchPiece,
-        cx: &mut Context<'_>,
-    ) {
-        let Some(flight) = self.nodes.get_mut(&node.id).and_then(|n| n.flight.as_mut()) else {
-            return;
-        };
-        if flight.id != id {
-            return;
-        }
-        flight.suspect_at = None;
-        match piece {
-            FetchPiece::Start(top) => {
-                // Before v8 the broker has waited before it answered (KIP-219).
-                if flight.version >= 8 {
-                    cx.client.throttle(node, top.throttle_time_ms, cx.now);
-                }
-                self.handle_start(node.id, &top, cx);
-            }
-            FetchPiece::Topic(topic) => flight.topic = topic_name(&topic, cx),
-            FetchPiece::Partition(partition) => self.handle_partition(node.id, &partition, cx),
-            FetchPiece::Records(piece) => self.handle_records(node.id, piece, cx),
-            FetchPiece::PartitionEnd { partition, truncated } => {
-                self.handle_partition_end(node.id, &partition, truncated, cx)
-            }
-            FetchPiece::End(top) => {
-                let Some(node) = self.nodes.get_mut(&node.id) else { return };
-                if let Some(Flight { failed: false, .. }) = node.flight.take() {
-                    node.session.answered(top.session_id);
-                }
-            }
-        }
-    }
-
-    /// A request failed; says whether it was ours.
-    pub fn handle_failure(&mut self, node: NodeKey, id: RequestId, cx: &mut Context<'_>) -> bool {
-        let Some(state) = self.nodes.get_mut(&node.id) else { return false };
-        if state.flight.as_ref().is_none_or(|f| f.id != id) {
-            return false;
-        }
-        state.flight = None;
-        state.session.reset(true);
-        cx.metadata.request_update();
-        true
-    }
-
-    /// A connection failed, or could not be made.
-    pub fn handle_node_failed(&mut self, node: NodeKey, cx: &mut Context<'_>) {
-        if self.nodes.get(&node.id).is_some_and(|n| !n.session.is_empty()) {
-            cx.metadata.request_update();
-        }
     }
 
     // What must go out
@@ -386,170 +323,6 @@ impl Fetcher {
             self.push(id, Item::Failed(error.clone()), cx);
         }
     }
-
-    // Taking an answer
-
-    fn handle_start(&mut self, node: i32, top: &FetchResponse, cx: &mut Context<'_>) {
-        let code = ErrorCode(top.error_code);
-        let Some(state) = self.nodes.get_mut(&node) else { return };
-        if code == ErrorCode::NONE {
-            state.retry_at = None;
-            return;
-        }
-        log::debug!(target: "kafka_blocking::fetch", "node {node}: {code}");
-        if let Some(flight) = &mut state.flight {
-            flight.failed = true;
-        }
-        state.session.reset(true);
-        let session_lost = matches!(
-            code,
-            ErrorCode::FETCH_SESSION_ID_NOT_FOUND
-                | ErrorCode::INVALID_FETCH_SESSION_EPOCH
-                | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
-        );
-        if !session_lost || state.retry_at.is_some() {
-            cx.metadata.request_update();
-        }
-        // A lost session costs nothing the first time; whatever comes again and again waits.
-        let delay = if session_lost && state.retry_at.is_none() {
-            Duration::ZERO
-        } else {
-            self.retry_backoff
-        };
-        state.retry_at = Some(later(cx.now, delay));
-    }
-
-    fn handle_partition(&mut self, node: i32, answer: &PartitionData, cx: &mut Context<'_>) {
-        let Some(state) = self.nodes.get_mut(&node) else { return };
-        let Some(flight) = &mut state.flight else { return };
-        flight.reading = None;
-        flight.progress = false;
-        let Some(topic) = &flight.topic else { return };
-        let Ok(id) =
-            cx.subscriptions.id(&TopicPartition::new(topic.clone(), answer.partition_index))
-        else {
-            return;
-        };
-        if !flight.seen.insert(id) {
-            return; // twice in one answer
-        }
-        // What was asked for is still what is wanted: no seek, no other leader since.
-        let wanted = cx.subscriptions.state(id).and_then(|s| s.fetch_offset);
-        let Some(offset) = wanted.filter(|_| state.session.told_offset(id) == wanted) else {
-            return;
-        };
-        match ErrorCode(answer.error_code) {
-            ErrorCode::NONE => flight.reading = Some((id, offset)),
-            code => self.handle_partition_error(id, offset, code, cx),
-        }
-    }
-
-    fn handle_partition_error(
-        &mut self,
-        id: PartitionId,
-        offset: i64,
-        code: ErrorCode,
-        cx: &mut Context<'_>,
-    ) {
-        let Some(state) = cx.subscriptions.state(id) else { return };
-        let partition = state.partition.clone();
-        log::debug!(target: "kafka_blocking::fetch", "{partition} at {offset}: {code}");
-        match code {
-            ErrorCode::OFFSET_OUT_OF_RANGE => self.push(id, Item::OutOfRange(offset), cx),
-            ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
-                let error =
-                    Error::TopicAuthorizationFailed { topics: vec![partition.topic().to_owned()] };
-                self.push(id, Item::Failed(error), cx);
-            }
-            code if code.retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => {
-                cx.metadata.request_update();
-                cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
-            }
-            code => {
-                let detail = format!("{partition} at offset {offset}").into();
-                self.push(id, Item::Failed(Error::Broker { api: "Fetch", code, detail }), cx);
-            }
-        }
-    }
-
-    fn handle_records(&mut self, node: i32, piece: RecordsPiece, cx: &mut Context<'_>) {
-        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else {
-            return;
-        };
-        let Some((id, offset)) = flight.reading else { return };
-        if cx.subscriptions.state(id).and_then(|s| s.fetch_offset) != Some(offset) {
-            flight.reading = None; // a seek in mid-response
-            return;
-        }
-        match piece.next_offset {
-            Some(next) if next <= offset => {
-                // All of it lies before what was asked for: a broker that keeps doing so must not make us spin.
-                cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
-            }
-            Some(next) => {
-                flight.reading = Some((id, next));
-                flight.progress = true;
-                cx.subscriptions.advance_fetch(id, next);
-                self.push_records(id, piece);
-            }
-            None => {
-                flight.reading = None;
-                flight.progress = true;
-                cx.subscriptions.suspend(id);
-                self.push_records(id, piece);
-            }
-        }
-    }
-
-    fn handle_partition_end(
-        &mut self,
-        node: i32,
-        answer: &PartitionData,
-        truncated: bool,
-        cx: &mut Context<'_>,
-    ) {
-        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else {
-            return;
-        };
-        let reading = flight.reading.take();
-        if let Some(topic) = &flight.topic {
-            let partition = TopicPartition::new(topic.clone(), answer.partition_index);
-            let leader = &answer.current_leader;
-            if leader.leader_id >= 0
-                && !cx.metadata.cluster_mut().update_leader(
-                    &partition,
-                    leader.leader_id,
-                    leader.leader_epoch,
-                )
-            {
-                cx.metadata.request_update();
-            }
-        }
-        if let (Some((id, offset)), true, false) = (reading, truncated, flight.progress) {
-            let Some(state) = cx.subscriptions.state(id) else { return };
-            let limit = u64::from(self.options.partition_max_bytes.unsigned_abs());
-            let partition = state.partition.clone();
-            let error = Error::RecordTooLarge {
-                partition,
-                offset,
-                limit,
-                option: "max_partition_fetch_bytes",
-            };
-            self.push(id, Item::Failed(error), cx);
-        }
-    }
-
-    fn push_records(&mut self, id: PartitionId, piece: RecordsPiece) {
-        let ready = Ready { id, item: Item::Records(piece) };
-        self.ready_bytes += size(&ready);
-        self.ready.push_back(ready);
-    }
-
-    /// Queues something that has to be dealt with before the partition is fetched again.
-    fn push(&mut self, id: PartitionId, item: Item, cx: &mut Context<'_>) {
-        cx.subscriptions.suspend(id);
-        self.ready.push_back(Ready { id, item });
-    }
 }
 
 impl Flight {
@@ -571,69 +344,6 @@ fn size(ready: &Ready) -> usize {
     match &ready.item {
         Item::Records(piece) => piece.len,
         _ => 0,
-    }
-}
-
-fn topic_name(topic: &FetchableTopicResponse, cx: &Context<'_>) -> Option<Arc<str>> {
-    let cluster = cx.metadata.cluster();
-    if topic.topic.is_empty() {
-        cluster.topic_name(topic.topic_id).cloned()
-    } else {
-        Some(topic.topic.as_str().into())
-    }
-}
-
-fn fetch_request(options: &FetchOptions, version: i16, next: NextRequest) -> FetchRequest {
-    let mut request = FetchRequest {
-        max_wait_ms: i32::try_from(options.max_wait.as_millis()).unwrap_or(i32::MAX),
-        min_bytes: options.min_bytes,
-        max_bytes: options.max_bytes,
-        session_id: next.session_id,
-        session_epoch: next.session_epoch,
-        ..FetchRequest::default()
-    };
-    let by_id = version >= NAMES_BY_ID;
-    for ask in next.asks {
-        let partition = FetchPartition {
-            partition: ask.partition.partition(),
-            current_leader_epoch: ask.leader_epoch,
-            fetch_offset: ask.offset,
-            partition_max_bytes: options.partition_max_bytes,
-            ..FetchPartition::default()
-        };
-        let (topic, topic_id) = name_or_id(&ask.partition, ask.topic_id, by_id);
-        match request.topics.last_mut().filter(|t| t.topic == topic && t.topic_id == topic_id) {
-            Some(last) => last.partitions.push(partition),
-            None => request.topics.push(FetchTopic {
-                topic,
-                topic_id,
-                partitions: vec![partition],
-                ..FetchTopic::default()
-            }),
-        }
-    }
-    for (partition, id) in next.forgotten {
-        let (topic, topic_id) = name_or_id(&partition, id, by_id);
-        let partitions = vec![partition.partition()];
-        request.forgotten_topics_data.push(ForgottenTopic {
-            topic,
-            topic_id,
-            partitions,
-            ..ForgottenTopic::default()
-        });
-    }
-    request
-}
-
-/// A topic as a version of Fetch names it.
-fn name_or_id(
-    partition: &TopicPartition,
-    id: Option<crate::wire::Uuid>,
-    by_id: bool,
-) -> (String, crate::wire::Uuid) {
-    match id {
-        Some(id) if by_id => (String::new(), id),
-        _ => (partition.topic().to_owned(), crate::wire::Uuid::default()),
     }
 }
 

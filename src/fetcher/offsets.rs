@@ -182,11 +182,7 @@ impl OffsetResets {
                 self.retry_later([id], cx.now);
             }
             (Some(code), _) if code != ErrorCode::NONE && !code.retriable() => {
-                self.errors.push_back(Error::Broker {
-                    api: "ListOffsets",
-                    code,
-                    detail: partition.to_string().into(),
-                });
+                self.errors.push_back(Error::broker("ListOffsets", code, partition.to_string()));
                 self.retry_later([id], cx.now);
             }
             _ => {
@@ -224,7 +220,6 @@ fn request(
             None => request.topics.push(ListOffsetsTopic {
                 name: partition.topic().to_owned(),
                 partitions: vec![ask],
-                ..ListOffsetsTopic::default()
             }),
         }
     }

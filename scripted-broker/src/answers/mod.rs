@@ -101,13 +101,14 @@ impl State {
     /// Takes a request; `body` is what follows its header.
     pub(crate) fn take(&mut self, node: i32, header: &RequestHeader, body: &[u8]) -> Outcome {
         let version = header.api_version;
-        let range = self.nodes.get(&node).and_then(|n| {
-            n.versions.iter().find(|row| row.0 == header.api_key).map(|row| (row.1, row.2))
+        let known = self.nodes.get(&node).is_some_and(|n| {
+            let own = n.versions.iter().filter(|row| row.0 == header.api_key);
+            own.into_iter().any(|row| (row.1..=row.2).contains(&version))
         });
         if header.api_key == ApiVersionsRequest::KEY {
             return Outcome::Now(Body::new::<ApiVersionsRequest>(self.api_versions(node, version)));
         }
-        if range.is_none_or(|(low, high)| !(low..=high).contains(&version)) {
+        if !known {
             return Outcome::Refused;
         }
         let answer = match header.api_key {

@@ -44,11 +44,14 @@ pub struct Simulation {
     started: Instant,
     now: Instant,
     turns: u64,
-    spins: u64,
+    spins: Vec<(Duration, &'static str)>,
     consuming: bool,
     received: Vec<Received>,
     errors: Vec<(Duration, Error)>,
 }
+
+/// How long a turn takes of a loop that does not wait.
+const SPIN: Duration = Duration::from_micros(100);
 
 impl Simulation {
     /// Brokers at `10.0.0.1:9092`, `10.0.0.2:9092`, …; all are bootstrap servers unless `options` names others.
@@ -74,7 +77,7 @@ impl Simulation {
             started: now,
             now,
             turns: 0,
-            spins: 0,
+            spins: Vec::new(),
             consuming: true,
             received: Vec::new(),
             errors: Vec::new(),
@@ -171,40 +174,14 @@ impl Simulation {
         self.now
     }
 
-    /// Does all that is to be done now, and jumps to the time when there is more, but not beyond `limit`.
-    ///
-    /// # Panics
-    /// Where the machines do not come to rest.
-    pub fn step(&mut self, limit: Instant) {
-        for round in 0.. {
-            assert!(round < 10_000, "the machines do not come to rest at {:?}", self.elapsed());
-            self.machines.handle(self.now);
-            self.turns += 1;
-            self.consume();
-            if !self.exchange() {
-                break;
-            }
-        }
-        let next = [
-            self.machines.poll_timeout(self.now),
-            self.network.poll_timeout(),
-            self.cluster.poll_timeout(),
-        ];
-        let next = next.into_iter().flatten().min().unwrap_or(limit);
-        if next <= self.now {
-            // The machines want to be called at once, and have done nothing: a real loop would burn the processor.
-            self.spins += 1;
-        }
-        self.now = next.max(self.now + Duration::from_micros(100)).min(limit.max(self.now));
-    }
-
     /// Lets time pass.
     pub fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
+        self.settle();
         while self.now < end {
-            self.step(end);
+            self.jump(end);
+            self.settle();
         }
-        self.step(end);
     }
 
     /// Lets time pass until something is so; gives how long it took.
@@ -217,10 +194,12 @@ impl Simulation {
         mut condition: impl FnMut(&mut Self) -> bool,
     ) -> Duration {
         let (begin, end) = (self.now, self.now + limit);
+        self.settle();
         while !condition(self) {
             let cause = self.machines.client.describe_failures(self.now);
             assert!(self.now < end, "it has not come about within {limit:?}: {cause}");
-            self.step(end);
+            self.jump(end);
+            self.settle();
         }
         self.now - begin
     }
@@ -264,23 +243,68 @@ impl Simulation {
         self.turns
     }
 
-    /// How often the machines wanted to be called again at once although there was nothing to do.
+    /// When the machines wanted to be called again at once although there was nothing to do, and which one did: a real
+    /// loop would burn the processor.
     #[must_use]
-    pub fn spins(&self) -> u64 {
-        self.spins
+    pub fn spins(&self) -> &[(Duration, &'static str)] {
+        &self.spins
     }
 
     // Helpers
 
-    fn consume(&mut self) {
-        let at = self.elapsed();
+    /// Does all that is to be done now.
+    fn settle(&mut self) {
+        for round in 0.. {
+            assert!(round < 10_000, "the machines do not come to rest at {:?}", self.elapsed());
+            self.machines.handle(self.now);
+            self.turns += 1;
+            // Whoever has taken something makes room for more.
+            let taken = self.consume();
+            if !self.exchange() && !taken {
+                break;
+            }
+        }
+    }
+
+    /// Goes to the time when there is more to do, but not beyond `limit`.
+    fn jump(&mut self, limit: Instant) {
+        let next = [
+            self.machines.poll_timeout(self.now),
+            self.network.poll_timeout(),
+            self.cluster.poll_timeout(),
+        ];
+        let next = next.into_iter().flatten().min().unwrap_or(limit);
+        if next <= self.now {
+            self.spins.push((self.elapsed(), self.most_urgent()));
+        }
+        self.now = next.max(self.now + SPIN).min(limit);
+    }
+
+    /// Which machine wants to be called first.
+    fn most_urgent(&self) -> &'static str {
+        let (machines, now) = (&self.machines, self.now);
+        let all = [
+            (machines.client.poll_timeout(now), "client"),
+            (machines.metadata.poll_timeout(&machines.client, now), "metadata"),
+            (machines.resets.poll_timeout(), "resets"),
+            (machines.fetcher.poll_timeout(now), "fetcher"),
+        ];
+        let first = all.into_iter().filter_map(|(at, name)| Some((at?, name))).min();
+        first.map_or("nobody", |(_, name)| name)
+    }
+
+    /// Takes what is ready; says whether there was anything.
+    fn consume(&mut self) -> bool {
+        let (at, mut taken) = (self.elapsed(), false);
         while let Some(error) = self.machines.poll_error() {
             self.errors.push((at, error));
         }
         while let Some(ready) = self.consuming.then(|| self.machines.fetcher.take_ready()).flatten()
         {
             self.take(ready);
+            taken = true;
         }
+        taken
     }
 
     fn take(&mut self, Ready { id, item }: Ready) {

@@ -1,0 +1,158 @@
+//! From a broker's name to a connection: its addresses one after the other, and what happens when one fails.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    ClientEvent, Command, ConnectionId, KafkaClient, NodeKey, Role,
+    node::{Link, Node},
+};
+use crate::{
+    Error,
+    net::{
+        backoff::Backoff,
+        connection::{Connection, ConnectionLimits, Failure, later},
+        servers::HostPort,
+    },
+};
+
+impl KafkaClient {
+    pub(super) fn new_node(&self, host: HostPort, now: Instant) -> Node {
+        let o = &self.options;
+        Node::new(
+            host,
+            Backoff::new(o.backoff, o.backoff_max),
+            (o.setup_timeout, o.setup_timeout_max),
+            now,
+        )
+    }
+
+    pub(super) fn add_bootstrap(&mut self, server: HostPort, now: Instant) {
+        let id = self.nodes.keys().map(|k| k.id).min().unwrap_or(0).min(0) - 1;
+        let node = self.new_node(server, now);
+        self.nodes.insert(NodeKey { id, role: Role::Control }, node);
+    }
+
+    pub(super) fn expand_bootstrap(&mut self, host: &str, names: Vec<String>, now: Instant) {
+        let known: Vec<(NodeKey, u16)> = self
+            .nodes
+            .iter()
+            .filter(|(k, n)| k.id < 0 && n.host.host == host)
+            .map(|(k, n)| (*k, n.host.port))
+            .collect();
+        for (key, port) in known {
+            if names.is_empty() || names.iter().any(|n| n == host) {
+                continue;
+            }
+            self.close_node(key, now, "replaced by its canonical names");
+            self.nodes.remove(&key);
+            for name in &names {
+                self.add_bootstrap(HostPort { host: name.clone(), port }, now);
+            }
+        }
+    }
+
+    pub(super) fn handle_addresses(
+        &mut self,
+        host: &str,
+        result: io::Result<Vec<IpAddr>>,
+        now: Instant,
+    ) {
+        let waiting: Vec<NodeKey> = self
+            .nodes
+            .iter()
+            .filter(|(_, n)| n.host.host == host && matches!(n.link, Link::Resolving { .. }))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in waiting {
+            let node = self.nodes.get_mut(&key).expect("listed above");
+            match &result {
+                Ok(addresses) if !addresses.is_empty() => {
+                    node.addresses = addresses.iter().copied().collect();
+                    self.try_next_address(key, now);
+                }
+                Ok(_) => self.unresolved(key, "the name has no address", now),
+                Err(error) => self.unresolved(key, &format!("looking up the name: {error}"), now),
+            }
+        }
+    }
+
+    pub(super) fn unresolved(&mut self, key: NodeKey, cause: &str, now: Instant) {
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.failed(cause.to_owned(), false);
+        }
+        self.back_off(key, now);
+    }
+
+    /// Opens a connection to the next address of a node, or backs off when there is none left.
+    pub(super) fn try_next_address(&mut self, key: NodeKey, now: Instant) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        let Some(ip) = node.addresses.pop_front() else { return self.back_off(key, now) };
+        let address = SocketAddr::new(ip, node.host.port);
+        let id = self.next_connection;
+        self.next_connection += 1;
+        node.link = Link::Open(id);
+        node.trying = Some((address, now));
+        // Jitter keeps many clients from giving up, and coming back, all at once.
+        let setup = node.setup_timeout().mul_f64(0.8 + 0.2 * self.random.f64());
+        let limits = ConnectionLimits {
+            setup_timeout: setup,
+            max_idle: self.options.max_idle,
+            receive_max: self.options.receive_message_max,
+            max_in_flight: self.options.max_in_flight,
+            staging: if key.role == Role::Fetch { 64 << 10 } else { 8 << 10 },
+        };
+        let connection = Connection::new(limits, self.client_id.clone(), self.pool.clone(), now);
+        self.connections.insert(id, (key, connection));
+        self.commands.push_back(Command::Connect { connection: id, address });
+        log::debug!(target: "kafka_blocking::net", "{key}: connecting to {} ({address})", node.host);
+    }
+
+    /// A connection is at its end: fails its requests, and tries the next address or backs off.
+    pub(super) fn drop_connection(&mut self, id: ConnectionId, failure: &Failure, now: Instant) {
+        let Some((key, connection)) = self.connections.get(&id) else { return };
+        let (key, was_ready) = (*key, connection.is_ready());
+        // Nothing was lost with a connection that nothing was asked on: brokers close idle ones, and so do we.
+        let quiet = was_ready && connection.in_flight() == 0;
+        self.fail_requests(id, failure);
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        if quiet {
+            node.rest(later(now, self.options.backoff));
+            return;
+        }
+        let timed_out = failure.source.kind() == io::ErrorKind::TimedOut;
+        node.failed(format!("{}: {}", failure.step, failure.source), timed_out && !was_ready);
+        node.link = Link::Idle;
+        if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
+    }
+
+    /// Forgets a connection, and tells those who wait for its answers.
+    pub(super) fn fail_requests(&mut self, id: ConnectionId, failure: &Failure) {
+        let Some((key, connection)) = self.connections.remove(&id) else { return };
+        self.commands.push_back(Command::Close(id));
+        let host = self.nodes.get(&key).map_or_else(|| key.to_string(), |n| n.host.to_string());
+        log::debug!(target: "kafka_blocking::net", "{key} at {host}: {}: {}", failure.step, failure.source);
+        let error = Error::Connection {
+            node: host.into(),
+            step: failure.step,
+            source: Arc::new(io::Error::new(failure.source.kind(), failure.source.to_string())),
+        };
+        for id in connection.abandon() {
+            let result = Err(error.clone());
+            self.events.push_back(ClientEvent::Response { id, node: key, result });
+        }
+    }
+
+    pub(super) fn back_off(&mut self, key: NodeKey, now: Instant) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        node.link = Link::Idle;
+        node.addresses.clear();
+        node.trying = None;
+        node.retry_at = later(now, node.backoff.next_delay(&mut self.random));
+        self.events.push_back(ClientEvent::Failed(key));
+    }
+}

@@ -1,0 +1,248 @@
+//! What becomes of the answers to Fetch requests, piece by piece as they stream in.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Context, Fetcher, Flight, Item, Ready, size};
+use crate::{
+    Error, ErrorCode,
+    client::NodeKey,
+    net::{
+        connection::{RequestId, later},
+        fetch_stream::{FetchPiece, RecordsPiece},
+    },
+    protocol::fetch::{FetchResponse, FetchableTopicResponse, PartitionData},
+    subscriptions::PartitionId,
+    types::TopicPartition,
+};
+
+impl Fetcher {
+    /// A part of an answer has come.
+    pub fn handle_piece(
+        &mut self,
+        node: NodeKey,
+        id: RequestId,
+        piece: FetchPiece,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(flight) = self.nodes.get_mut(&node.id).and_then(|n| n.flight.as_mut()) else {
+            return;
+        };
+        if flight.id != id {
+            return;
+        }
+        flight.suspect_at = None;
+        match piece {
+            FetchPiece::Start(top) => {
+                // Before v8 the broker has waited before it answered (KIP-219).
+                if flight.version >= 8 {
+                    cx.client.throttle(node, top.throttle_time_ms, cx.now);
+                }
+                self.handle_start(node.id, &top, cx);
+            }
+            FetchPiece::Topic(topic) => flight.topic = topic_name(&topic, cx),
+            FetchPiece::Partition(partition) => self.handle_partition(node.id, &partition, cx),
+            FetchPiece::Records(piece) => self.handle_records(node.id, piece, cx),
+            FetchPiece::PartitionEnd { partition, truncated } => {
+                self.handle_partition_end(node.id, &partition, truncated, cx)
+            }
+            FetchPiece::End(top) => {
+                let Some(node) = self.nodes.get_mut(&node.id) else { return };
+                if let Some(Flight { failed: false, .. }) = node.flight.take() {
+                    node.session.answered(top.session_id);
+                }
+            }
+        }
+    }
+
+    /// A request failed; says whether it was ours.
+    pub fn handle_failure(&mut self, node: NodeKey, id: RequestId, cx: &mut Context<'_>) -> bool {
+        let Some(state) = self.nodes.get_mut(&node.id) else { return false };
+        if state.flight.as_ref().is_none_or(|f| f.id != id) {
+            return false;
+        }
+        state.flight = None;
+        state.session.reset(true);
+        cx.metadata.request_update();
+        true
+    }
+
+    /// A connection failed, or could not be made.
+    pub fn handle_node_failed(&mut self, node: NodeKey, cx: &mut Context<'_>) {
+        if self.nodes.get(&node.id).is_some_and(|n| !n.session.is_empty()) {
+            cx.metadata.request_update();
+        }
+    }
+
+    fn handle_start(&mut self, node: i32, top: &FetchResponse, cx: &mut Context<'_>) {
+        let code = ErrorCode(top.error_code);
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        if code == ErrorCode::NONE {
+            state.retry_at = None;
+            return;
+        }
+        log::debug!(target: "kafka_blocking::fetch", "node {node}: {code}");
+        if let Some(flight) = &mut state.flight {
+            flight.failed = true;
+        }
+        state.session.reset(true);
+        let session_lost = matches!(
+            code,
+            ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+                | ErrorCode::INVALID_FETCH_SESSION_EPOCH
+                | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
+        );
+        if !session_lost || state.retry_at.is_some() {
+            cx.metadata.request_update();
+        }
+        // A lost session costs nothing the first time; whatever comes again and again waits.
+        let delay = if session_lost && state.retry_at.is_none() {
+            Duration::ZERO
+        } else {
+            self.retry_backoff
+        };
+        state.retry_at = Some(later(cx.now, delay));
+    }
+
+    fn handle_partition(&mut self, node: i32, answer: &PartitionData, cx: &mut Context<'_>) {
+        let Some(state) = self.nodes.get_mut(&node) else { return };
+        let Some(flight) = &mut state.flight else { return };
+        flight.reading = None;
+        flight.progress = false;
+        let Some(topic) = &flight.topic else { return };
+        let Ok(id) =
+            cx.subscriptions.id(&TopicPartition::new(topic.clone(), answer.partition_index))
+        else {
+            return;
+        };
+        if !flight.seen.insert(id) {
+            return; // twice in one answer
+        }
+        // What was asked for is still what is wanted: no seek, no other leader since.
+        let wanted = cx.subscriptions.state(id).and_then(|s| s.fetch_offset);
+        let Some(offset) = wanted.filter(|_| state.session.told_offset(id) == wanted) else {
+            return;
+        };
+        match ErrorCode(answer.error_code) {
+            ErrorCode::NONE => flight.reading = Some((id, offset)),
+            code => self.handle_partition_error(id, offset, code, cx),
+        }
+    }
+
+    fn handle_partition_error(
+        &mut self,
+        id: PartitionId,
+        offset: i64,
+        code: ErrorCode,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(state) = cx.subscriptions.state(id) else { return };
+        let partition = state.partition.clone();
+        log::debug!(target: "kafka_blocking::fetch", "{partition} at {offset}: {code}");
+        match code {
+            ErrorCode::OFFSET_OUT_OF_RANGE => self.push(id, Item::OutOfRange(offset), cx),
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
+                let error =
+                    Error::TopicAuthorizationFailed { topics: vec![partition.topic().to_owned()] };
+                self.push(id, Item::Failed(error), cx);
+            }
+            code if code.retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => {
+                cx.metadata.request_update();
+                cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+            }
+            code => {
+                let detail = format!("{partition} at offset {offset}");
+                self.push(id, Item::Failed(Error::broker("Fetch", code, detail)), cx);
+            }
+        }
+    }
+
+    fn handle_records(&mut self, node: i32, piece: RecordsPiece, cx: &mut Context<'_>) {
+        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else {
+            return;
+        };
+        let Some((id, offset)) = flight.reading else { return };
+        if cx.subscriptions.state(id).and_then(|s| s.fetch_offset) != Some(offset) {
+            flight.reading = None; // a seek in mid-response
+            return;
+        }
+        match piece.next_offset {
+            Some(next) if next <= offset => {
+                // All of it lies before what was asked for: a broker that keeps doing so must not make us spin.
+                cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+            }
+            Some(next) => {
+                flight.reading = Some((id, next));
+                flight.progress = true;
+                cx.subscriptions.advance_fetch(id, next);
+                self.push_records(id, piece);
+            }
+            None => {
+                flight.reading = None;
+                flight.progress = true;
+                cx.subscriptions.suspend(id);
+                self.push_records(id, piece);
+            }
+        }
+    }
+
+    fn handle_partition_end(
+        &mut self,
+        node: i32,
+        answer: &PartitionData,
+        truncated: bool,
+        cx: &mut Context<'_>,
+    ) {
+        let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else {
+            return;
+        };
+        let reading = flight.reading.take();
+        let topic = flight.topic.clone();
+        let progress = flight.progress;
+        if let Some(topic) = topic.filter(|_| answer.current_leader.leader_id >= 0) {
+            Self::take_hint(&TopicPartition::new(topic, answer.partition_index), answer, cx);
+        }
+        if let (Some((id, offset)), true, false) = (reading, truncated, progress) {
+            let Some(state) = cx.subscriptions.state(id) else { return };
+            let limit = u64::from(self.options.partition_max_bytes.unsigned_abs());
+            let partition = state.partition.clone();
+            let error = Error::RecordTooLarge {
+                partition,
+                offset,
+                limit,
+                option: "max_partition_fetch_bytes",
+            };
+            self.push(id, Item::Failed(error), cx);
+        }
+    }
+
+    /// The broker names the leader that has taken over (KIP-951): fetches from that one at once.
+    fn take_hint(partition: &TopicPartition, answer: &PartitionData, cx: &mut Context<'_>) {
+        let hint = &answer.current_leader;
+        if !cx.metadata.cluster_mut().update_leader(partition, hint.leader_id, hint.leader_epoch) {
+            cx.metadata.request_update();
+        } else if let Ok(id) = cx.subscriptions.id(partition) {
+            cx.subscriptions.end_backoff(id);
+        }
+    }
+
+    fn push_records(&mut self, id: PartitionId, piece: RecordsPiece) {
+        let ready = Ready { id, item: Item::Records(piece) };
+        self.ready_bytes += size(&ready);
+        self.ready.push_back(ready);
+    }
+
+    /// Queues something that has to be dealt with before the partition is fetched again.
+    pub(super) fn push(&mut self, id: PartitionId, item: Item, cx: &mut Context<'_>) {
+        cx.subscriptions.suspend(id);
+        self.ready.push_back(Ready { id, item });
+    }
+}
+
+fn topic_name(topic: &FetchableTopicResponse, cx: &Context<'_>) -> Option<Arc<str>> {
+    let cluster = cx.metadata.cluster();
+    if topic.topic.is_empty() {
+        cluster.topic_name(topic.topic_id).cloned()
+    } else {
+        Some(topic.topic.as_str().into())
+    }
+}

@@ -1,0 +1,15 @@
+//! Every option has an effect that can be seen from outside: one test for each, with another value than its default.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "some options are about real time, which the tests of them measure"
+)]
+
+mod bounds;
+mod connecting;
+mod fetching;
+mod names;
+mod reading;
+#[cfg(target_os = "linux")]
+mod sockets;
+mod support;
+mod times;
