@@ -442,8 +442,10 @@ impl KafkaClient {
     pub fn describe_failures(&self, now: Instant) -> String {
         let control = self.nodes.iter().filter(|(k, _)| k.role == Role::Control);
         let failing = control.filter(|(k, _)| self.open(**k).is_none_or(|c| !c.is_ready()));
+        // Where something is connected, what nobody needed just now stands in no way.
+        let connected = self.is_connected();
         let mut parts: Vec<String> = Vec::new();
-        for (key, node) in failing {
+        for (key, node) in failing.filter(|(_, n)| !connected || n.is_troubled()) {
             let text = node.describe(self.open(*key).map_or("", Connection::step), now);
             // A bootstrap server is mostly one of the brokers too.
             if !parts.contains(&text) {

@@ -143,6 +143,11 @@ impl Node {
         parts.join("; ")
     }
 
+    /// Whether an attempt failed, or is under way.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.link != Link::Idle || !self.causes.is_empty()
+    }
+
     pub(super) fn is_muted(&self, now: Instant) -> bool {
         self.muted_until.is_some_and(|until| now < until)
     }

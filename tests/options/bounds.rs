@@ -102,6 +102,20 @@ fn option_max_decompressed_batch_bytes() {
     assert_eq!(whole.value().map(<[u8]>::len), Some(8_000));
 }
 
+#[test]
+fn a_silent_broker_is_no_reason_to_ask_the_others_without_end() {
+    let mut sim =
+        Simulation::new(2, 7, |o| o.metadata_max_age_ms(10_000).auto_offset_reset("earliest"));
+    sim.cluster.state.create_topic("t", 2);
+    sim.subscribe(&["t"]);
+    sim.run_for(Duration::from_secs(9));
+    let before = asked(&sim);
+    sim.cluster.on::<MetadataRequest>().once().silence();
+    sim.run_for(Duration::from_secs(20));
+    let asked = asked(&sim) - before;
+    assert!(asked < 10, "{asked}");
+}
+
 /// How often what the cluster looks like was asked.
 fn asked(sim: &Simulation) -> usize {
     sim.cluster.requests_of::<MetadataRequest>().len()
