@@ -72,6 +72,14 @@ fn fault_241_build_names_a_listener_whose_backlog_is_full() {
     assert_says(&text, "connecting");
 }
 
+#[test]
+fn fault_241_build_names_a_broker_that_answers_only_api_versions() {
+    let broker = broker_with(1, 0);
+    broker.on::<MetadataRequest>().silence();
+    let text = build_fails(&broker.address(), || builder(broker.address()));
+    assert_says(&text, "Metadata");
+}
+
 /// Knows no name.
 struct Ignorant;
 
