@@ -452,6 +452,13 @@ impl KafkaClient {
                 parts.push(text);
             }
         }
+        // A broker that is there and does not answer is in the way, too.
+        for (key, node) in self.nodes.iter().filter(|(k, _)| k.role == Role::Control) {
+            let silent = self.open(*key).filter(|c| c.is_ready()).and_then(Connection::unanswered);
+            parts.extend(
+                silent.map(|api| format!("{}: waiting for the answer to {api}", node.host)),
+            );
+        }
         parts.join("; ")
     }
 

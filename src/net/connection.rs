@@ -351,6 +351,12 @@ impl Connection {
         }
     }
 
+    /// The request whose answer is due next, for error texts.
+    #[must_use]
+    pub fn unanswered(&self) -> Option<&'static str> {
+        self.in_flight.front().map(|first| protocol::api_name(first.key))
+    }
+
     /// A failure in the present step.
     #[must_use]
     pub fn failure(

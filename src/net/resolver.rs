@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, ToSocketAddrs},
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, mpsc},
     thread,
 };
@@ -77,6 +78,15 @@ pub enum Lookup {
     CanonicalNames(String),
 }
 
+impl Lookup {
+    fn failed(&self, error: io::Error) -> Found {
+        match self {
+            Self::Addresses(_) => Found::Addresses(Err(error)),
+            Self::CanonicalNames(_) => Found::CanonicalNames(Err(error)),
+        }
+    }
+}
+
 /// The answer to a [`Lookup`].
 #[derive(Debug)]
 pub enum Found {
@@ -106,22 +116,22 @@ impl Lookups {
             (self.resolver.clone(), self.wake.clone(), self.sender.clone());
         let asked = lookup.clone();
         let helper = thread::Builder::new().name("kafka-resolver".to_owned()).spawn(move || {
-            let found = match &lookup {
+            // A resolver is the user's: one that panics has failed, and no more than that.
+            let resolve = || match &lookup {
                 Lookup::Addresses(host) => Found::Addresses(resolver.resolve(host)),
                 Lookup::CanonicalNames(host) => {
                     Found::CanonicalNames(resolver.canonical_names(host))
                 }
             };
+            let found = panic::catch_unwind(AssertUnwindSafe(resolve))
+                .unwrap_or_else(|_| lookup.failed(io::Error::other("the resolver panicked")));
             // Nobody listens any more when the consumer is gone: nothing is lost then.
             if sender.send((lookup, found)).is_ok() {
                 let _ = wake.wake();
             }
         });
         if let Err(error) = helper {
-            let found = match &asked {
-                Lookup::Addresses(_) => Found::Addresses(Err(error)),
-                Lookup::CanonicalNames(_) => Found::CanonicalNames(Err(error)),
-            };
+            let found = asked.failed(error);
             let _ = self.sender.send((asked, found));
         }
     }
