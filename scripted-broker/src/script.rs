@@ -89,7 +89,7 @@ impl Script {
         held: Option<Vec<u8>>,
         now: Instant,
     ) -> Shaped {
-        let (mut at, mut close, mut rest) = (now, false, None);
+        let (mut at, mut close, mut stalls) = (now, false, Vec::new());
         for number in rules {
             match self.act(*number) {
                 Some(Act::Corrupt { offset, xor }) => frame[*offset] ^= *xor,
@@ -99,19 +99,21 @@ impl Script {
                     frame.truncate(*n);
                     close = true;
                 }
-                Some(Act::StallAt(n, after)) => {
-                    rest = Some((*after, frame.split_off((*n).min(frame.len()))));
-                }
+                Some(Act::StallAt(n, after)) => stalls.push((*n, *after)),
                 Some(Act::Twice) => frame.extend_from_within(..),
                 Some(Act::SwapWithNext) => return Shaped::Held(frame),
                 _ => {}
             }
         }
-        let mut steps = vec![(at, Output::Send(frame))];
-        if let Some((after, rest)) = rest {
+        stalls.sort_unstable();
+        let (mut steps, mut sent) = (Vec::new(), 0);
+        for (n, after) in stalls {
+            let rest = frame.split_off((n - sent).min(frame.len()));
+            sent = n;
+            steps.push((at, Output::Send(std::mem::replace(&mut frame, rest))));
             at += after;
-            steps.push((at, Output::Send(rest)));
         }
+        steps.push((at, Output::Send(frame)));
         steps.extend(held.map(|held| (at, Output::Send(held))));
         if close {
             steps.push((at, Output::Close));

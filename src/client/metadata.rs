@@ -147,11 +147,13 @@ impl Metadata {
             return;
         }
         let asked: Vec<i32> = self.in_flight.values().map(|(node, _)| node.id).collect();
-        let avoided = &self.avoided;
-        let mut node = client.any_node(|id| asked.contains(&id) || avoided.contains_key(&id), now);
-        if node.is_none() && !avoided.is_empty() {
-            node = client.any_node(|id| asked.contains(&id), now);
+        // Whom to leave out, as long as that leaves somebody.
+        let avoided = |id| self.avoided.contains_key(&id);
+        let choice = self.cluster.brokers().any(|(id, _)| !avoided(id) && !asked.contains(&id));
+        if choice && !self.avoided.is_empty() {
+            client.widen(avoided, now);
         }
+        let node = client.any_node(|id| asked.contains(&id) || (choice && avoided(id)), now);
         let Some(node) = node else { return };
         if let Err(error) = self.ask(node, client, now) {
             self.retry_at = later(now, self.backoff.next_delay(&mut self.random));

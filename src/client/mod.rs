@@ -173,6 +173,9 @@ impl KafkaClient {
             .send(id, version, request, timeout, now)
             .map_err(|e| Error::Protocol { what: R::NAME, reason: e.to_string().into() })?;
         self.next_request += 1;
+        if let Some(node) = self.nodes.get_mut(&key) {
+            node.last_request = id;
+        }
         log::trace!(target: "kafka_blocking::net", "{key}: {} v{version} as request {id}", R::NAME);
         Ok(id)
     }
@@ -399,7 +402,10 @@ impl KafkaClient {
             .keys()
             .filter(|k| k.role == Role::Control && !avoid(k.id))
             .filter(|k| self.can_send(**k, now))
-            .min_by_key(|k| (k.id < 0, self.open(**k).map_or(0, Connection::in_flight)));
+            .min_by_key(|k| {
+                let in_flight = self.open(**k).map_or(0, Connection::in_flight);
+                (k.id < 0, in_flight, self.nodes.get(k).map(|n| n.last_request))
+            });
         if let Some(key) = ready {
             return Some(*key);
         }
@@ -422,6 +428,21 @@ impl KafkaClient {
         None
     }
 
+    /// Sees to it that [`any_node`](Self::any_node) has a few brokers to choose from: one that is asked alone may be the
+    /// one that is behind.
+    pub fn widen(&mut self, avoid: impl Fn(i32) -> bool, now: Instant) {
+        const ENOUGH: usize = 3;
+        let control = || {
+            let learned = self.nodes.iter().filter(|(k, _)| k.role == Role::Control && k.id >= 0);
+            learned.filter(|(k, _)| !avoid(k.id))
+        };
+        let idle = control().find(|(_, n)| n.link == Link::Idle && now >= n.retry_at);
+        let linked = control().filter(|(_, n)| n.link != Link::Idle).count();
+        if let Some(key) = idle.map(|(k, _)| *k).filter(|_| linked < ENOUGH) {
+            self.ensure(key, now);
+        }
+    }
+
     /// When [`any_node`](Self::any_node) may have more to say although nothing has come in.
     #[must_use]
     pub fn any_node_timeout(&self, now: Instant) -> Option<Instant> {
@@ -435,6 +456,12 @@ impl KafkaClient {
             })
             .filter(|at| now < *at)
             .min()
+    }
+
+    /// Whether a node has bytes for us that we leave in the kernel.
+    #[must_use]
+    pub fn is_gated(&self, key: NodeKey) -> bool {
+        self.open(key).is_some_and(Connection::is_gated)
     }
 
     /// What stands in the way of every node that cannot be reached, as `address: cause; …`; empty where all can.

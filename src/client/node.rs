@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::net::{backoff::Backoff, servers::HostPort};
+use crate::net::{backoff::Backoff, connection::RequestId, servers::HostPort};
 
 /// What a connection is for. Fetches are answered late and read slowly, so nothing else may wait behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +52,8 @@ pub(super) struct Node {
     pub(super) retry_at: Instant,
     /// Somebody waits for this connection.
     pub(super) wanted: bool,
+    /// The last request that was sent: who was asked longest ago is asked next.
+    pub(super) last_request: RequestId,
     /// No request before this: the broker asked for it.
     pub(super) muted_until: Option<Instant>,
     /// Why the attempts since the last success failed, by address.
@@ -75,6 +77,7 @@ impl Node {
             setup_limits: setup,
             retry_at: now,
             wanted: false,
+            last_request: 0,
             muted_until: None,
             causes: Vec::new(),
         }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Context, Fetcher, Flight, Item, Ready, size};
+use super::{Context, Fetcher, Flight, Item, Ready, SILENCE, size};
 use crate::{
     Error, ErrorCode,
     client::NodeKey,
@@ -30,7 +30,8 @@ impl Fetcher {
         if flight.id != id {
             return;
         }
-        flight.suspect_at = None;
+        flight.heard = true;
+        flight.suspect_at = later(cx.now, SILENCE);
         match piece {
             FetchPiece::Start(top) => {
                 // Before v8 the broker has waited before it answered (KIP-219).

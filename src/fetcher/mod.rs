@@ -38,6 +38,9 @@ const READY_FULL: usize = 4 << 20;
 /// How long a broker may be silent beyond `fetch_max_wait_ms` before others are asked whether it still leads.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How often others are asked while a broker stays silent.
+const SUSPICION: Duration = Duration::from_millis(500);
+
 /// How long a partition that was just given a position waits for the answer to a request that knows nothing of it.
 /// A broker without new records holds that back for up to `fetch_max_wait_ms`, and takes no other request meanwhile.
 const HURRY: Duration = Duration::from_millis(10);
@@ -89,8 +92,10 @@ struct NodeFetch {
 struct Flight {
     id: RequestId,
     version: i16,
-    /// When to suspect the broker, unless it has been heard of.
-    suspect_at: Option<Instant>,
+    /// When to suspect the broker, unless it is heard of before.
+    suspect_at: Instant,
+    /// Whether the answer has begun.
+    heard: bool,
     failed: bool,
     topic: Option<Arc<str>>,
     seen: BTreeSet<PartitionId>,
@@ -171,7 +176,7 @@ impl Fetcher {
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let retry = self.retries.first().map(|(at, _)| *at);
         let nodes = self.nodes.values().flat_map(|n| match &n.flight {
-            Some(flight) => [flight.suspect_at, n.hurry_at],
+            Some(flight) => [Some(flight.suspect_at), n.hurry_at],
             None => [n.retry_at.filter(|_| !n.session.is_empty()), None],
         });
         nodes.flatten().chain(retry).filter(|at| now < *at).min()
@@ -255,9 +260,13 @@ impl Fetcher {
 
     fn watch_silence(&mut self, id: i32, cx: &mut Context<'_>) {
         let Some(flight) = self.nodes.get_mut(&id).and_then(|n| n.flight.as_mut()) else { return };
-        if flight.suspect_at.is_some_and(|at| cx.now >= at) {
+        if cx.now < flight.suspect_at {
+            return;
+        }
+        flight.suspect_at = later(cx.now, SUSPICION);
+        // It is we who do not read.
+        if !cx.client.is_gated(NodeKey { id, role: Role::Fetch }) {
             log::debug!(target: "kafka_blocking::fetch", "node {id} is silent: asking others whether it still leads");
-            flight.suspect_at = Some(later(cx.now, SILENCE));
             cx.metadata.avoid(id, cx.now);
         }
     }
@@ -265,7 +274,7 @@ impl Fetcher {
     /// Drops a request that only waits for new records when a seek wants others: over a fresh connection they come at once.
     fn give_up_for_better(&mut self, id: i32, cx: &mut Context<'_>) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
-        let answered = node.flight.as_ref().is_none_or(|f| f.suspect_at.is_none());
+        let answered = node.flight.as_ref().is_none_or(|f| f.heard);
         if answered || !node.session.has_changes() {
             node.hurry_at = None;
         } else if node.hurry_at.is_some_and(|at| cx.now >= at) {
@@ -330,7 +339,8 @@ impl Flight {
         Self {
             id,
             version,
-            suspect_at: Some(suspect_at),
+            suspect_at,
+            heard: false,
             failed: false,
             topic: None,
             seen: BTreeSet::new(),
