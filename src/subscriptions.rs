@@ -116,6 +116,14 @@ impl Subscriptions {
         }
     }
 
+    /// A topic was deleted and made anew: offsets of the old one mean nothing, so its partitions begin where the policy says.
+    pub fn restart(&mut self, topic: &str) {
+        let all: BTreeSet<TopicPartition> = self.ids.keys().cloned().collect();
+        let kept = all.iter().filter(|p| p.topic() != topic).cloned().collect();
+        self.set_assignment(&kept);
+        self.set_assignment(&all);
+    }
+
     /// Moves a partition: what was buffered is no longer wanted, and a reset under way is overtaken.
     ///
     /// # Errors

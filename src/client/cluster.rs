@@ -17,6 +17,7 @@ pub struct Cluster {
     topics: BTreeMap<Arc<str>, Topic>,
     ids: BTreeMap<Uuid, Arc<str>>,
     changes: u64,
+    recreated: Vec<Arc<str>>,
 }
 
 /// What is known of a topic.
@@ -103,6 +104,11 @@ impl Cluster {
         self.partition(partition)?.leader.filter(|id| self.brokers.contains_key(id))
     }
 
+    /// The topics that were made anew since the last call.
+    pub fn take_recreated(&mut self) -> Vec<Arc<str>> {
+        std::mem::take(&mut self.recreated)
+    }
+
     /// Counts the changes, so that others see whether there were any.
     #[must_use]
     pub fn changes(&self) -> u64 {
@@ -119,13 +125,17 @@ impl Cluster {
         } else {
             topic.error = None;
             let id = Some(answer.topic_id).filter(|id| *id != Uuid::default());
-            if id != topic.id {
+            // A broker that tells none says nothing about it.
+            if let Some(id) = id.filter(|id| topic.id != Some(*id)) {
                 // Another topic of the same name: epochs of the old one mean nothing for it.
                 topic.partitions.clear();
+                if topic.id.is_some() {
+                    self.recreated.push(name.clone());
+                }
                 if let Some(old) = topic.id.take() {
                     self.ids.remove(&old);
                 }
-                topic.id = id;
+                topic.id = Some(id);
             }
             if let Some(id) = id {
                 self.ids.insert(id, name);

@@ -234,6 +234,11 @@ impl KafkaClient {
         }
     }
 
+    /// Nobody looked at the sockets for this long.
+    pub fn was_away(&mut self, time: Duration) {
+        self.connections.values_mut().for_each(|(_, connection)| connection.was_away(time));
+    }
+
     /// Closes the connection to a node, if there is one; another one may be made at once.
     pub fn close_node(&mut self, key: NodeKey, now: Instant, why: &'static str) {
         let Some(Link::Open(id)) = self.nodes.get(&key).map(|n| n.link) else { return };

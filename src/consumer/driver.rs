@@ -72,6 +72,8 @@ pub(crate) enum Ended<T> {
 pub(crate) struct Driver {
     pub(crate) machines: Machines,
     selector: Selector,
+    /// Since when nobody has looked at the sockets.
+    left: Option<Instant>,
 }
 
 impl Driver {
@@ -86,7 +88,10 @@ impl Driver {
                 source: Arc::new(source),
             })?;
         let machines = Machines::new(options, fastrand::u64(..), now());
-        Ok((Self { machines, selector }, Arc::new(Signals { flags: AtomicU8::new(0), waker })))
+        Ok((
+            Self { machines, selector, left: None },
+            Arc::new(Signals { flags: AtomicU8::new(0), waker }),
+        ))
     }
 
     /// Runs until `done` gives something, `deadline` has passed, or a signal comes that was not there before.
@@ -95,6 +100,18 @@ impl Driver {
         deadline: Instant,
         signals: &Signals,
         mut done: impl FnMut(&mut Machines) -> Option<T>,
+    ) -> Result<Ended<T>> {
+        self.enter();
+        let ended = self.run(deadline, signals, &mut done);
+        self.left = Some(now());
+        ended
+    }
+
+    fn run<T>(
+        &mut self,
+        deadline: Instant,
+        signals: &Signals,
+        done: &mut impl FnMut(&mut Machines) -> Option<T>,
     ) -> Result<Ended<T>> {
         let stopped = signals.is_stopped();
         loop {
@@ -122,7 +139,9 @@ impl Driver {
 
     /// Moves what can be moved without waiting, so that what is asked for next is on its way while records are handed out.
     pub(crate) fn pump(&mut self) -> Result<()> {
+        self.enter();
         let now = now();
+        self.left = Some(now);
         self.machines.handle(now);
         self.step(now)?;
         self.machines.handle(now);
@@ -133,6 +152,14 @@ impl Driver {
     /// The present time, for a deadline.
     pub(crate) fn now(&self) -> Instant {
         now()
+    }
+
+    /// What came while the caller was away was not late.
+    fn enter(&mut self) {
+        let now = now();
+        if let Some(left) = self.left.take() {
+            self.machines.was_away(now.saturating_duration_since(left));
+        }
     }
 
     fn step(&mut self, now: Instant) -> Result<()> {

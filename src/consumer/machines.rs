@@ -68,6 +68,10 @@ impl Machines {
         let changes = self.metadata.cluster().changes();
         if changes != self.cluster_seen {
             self.cluster_seen = changes;
+            for topic in self.metadata.cluster_mut().take_recreated() {
+                self.subscriptions.restart(&topic);
+                self.fetcher.discard_unassigned(&self.subscriptions);
+            }
             self.subscriptions.update_from(self.metadata.cluster());
         }
         let mut cx = Context {
@@ -79,6 +83,12 @@ impl Machines {
         self.resets.poll(&mut cx);
         self.fetcher.poll(&mut cx);
         self.metadata.poll(&mut self.client, now);
+    }
+
+    /// Nobody looked at the sockets for this long: no answer was late meanwhile.
+    pub fn was_away(&mut self, time: Duration) {
+        self.client.was_away(time);
+        self.fetcher.was_away(time);
     }
 
     /// When to call [`handle`](Self::handle) although nothing came in.
@@ -120,6 +130,7 @@ impl Machines {
     ) -> Error {
         let mut parts = vec![subject.to_owned(), self.client.describe_failures(now)];
         parts.extend(self.metadata.last_error().map(ToString::to_string));
+        parts.extend(self.resets.obstacle().map(ToOwned::to_owned));
         parts.retain(|part| !part.is_empty());
         Error::Timeout { operation, after, cause: parts.join("; ").into() }
     }

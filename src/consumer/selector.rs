@@ -28,6 +28,8 @@ pub(crate) struct Selector {
     events: Events,
     sockets: BTreeMap<ConnectionId, Open>,
     lookups: Lookups,
+    /// The socket that reads first in the next round: none waits behind another that always has something.
+    first: ConnectionId,
     /// What every socket is set up with.
     options: Vec<SocketOption>,
 }
@@ -55,6 +57,7 @@ impl Selector {
             events: Events::with_capacity(256),
             sockets: BTreeMap::new(),
             lookups,
+            first: 0,
             options,
         };
         Ok((selector, waker))
@@ -90,9 +93,18 @@ impl Selector {
             self.execute(command, client, now);
             progress = true;
         }
-        for (id, socket) in &mut self.sockets {
-            progress |= socket.exchange(*id, client, now);
+        // Sockets read until one has led to an event; in the next round those behind it come first.
+        let (begin, mut next) = (self.first, None);
+        for range in [begin..ConnectionId::MAX, 0..begin] {
+            for (id, socket) in self.sockets.range_mut(range) {
+                let quiet = !client.has_events();
+                progress |= socket.exchange(*id, client, now);
+                if quiet && client.has_events() {
+                    next = Some(*id + 1);
+                }
+            }
         }
+        self.first = next.unwrap_or(begin);
         progress
     }
 

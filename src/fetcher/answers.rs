@@ -62,7 +62,8 @@ impl Fetcher {
             return false;
         }
         state.flight = None;
-        state.session.reset(true);
+        // Naming it once more closes it: the broker's cache holds few.
+        state.session.reset(false);
         cx.metadata.request_update();
         true
     }

@@ -153,6 +153,13 @@ impl Fetcher {
         self.ready_bytes = self.ready.iter().map(size).sum();
     }
 
+    /// Nobody looked at the sockets for this long.
+    pub fn was_away(&mut self, time: Duration) {
+        for flight in self.nodes.values_mut().filter_map(|n| n.flight.as_mut()) {
+            flight.suspect_at = later(flight.suspect_at, time);
+        }
+    }
+
     // What must go out
 
     /// Sends what is to be asked.
@@ -245,7 +252,9 @@ impl Fetcher {
         }
         let cluster = cx.metadata.cluster();
         let Some(leader) = cluster.leader(&state.partition) else {
+            // Asked about until there is one: an answer that changes nothing touches no partition.
             cx.metadata.request_update();
+            self.retries.insert((later(cx.now, SILENCE), id));
             return None;
         };
         let known = cluster.partition(&state.partition)?;
@@ -280,7 +289,7 @@ impl Fetcher {
         } else if node.hurry_at.is_some_and(|at| cx.now >= at) {
             node.hurry_at = None;
             node.flight = None;
-            node.session.reset(true);
+            node.session.reset(false);
             cx.client.close_node(
                 NodeKey { id, role: Role::Fetch },
                 cx.now,
@@ -300,6 +309,10 @@ impl Fetcher {
         }
         if !cx.client.can_send(key, cx.now) {
             cx.client.ensure(key, cx.now);
+            if cx.client.is_failing(key) {
+                // Until it can be reached, or another leads.
+                cx.metadata.request_update();
+            }
             return;
         }
         let cap = if node.session.all_have_ids() { None } else { Some(NAMES_BY_ID - 1) };
@@ -309,7 +322,9 @@ impl Fetcher {
             self.fail_members(id, &error, cx);
             return;
         };
-        let next = node.session.next_request(self.options.sessions && version >= 7);
+        let next = node
+            .session
+            .next_request(self.options.sessions && version >= 7, version >= NAMES_BY_ID);
         let request = fetch_request(&self.options, version, next);
         match cx.client.send(key, version, &request, cx.now) {
             Ok(request) => {

@@ -9,7 +9,7 @@ use crate::{
     Error, ErrorCode, Result,
     client::{NodeKey, Role},
     consumer::options::OffsetReset,
-    fetcher::Context,
+    fetcher::{Context, SILENCE},
     net::connection::{RequestId, later},
     protocol::{
         self,
@@ -30,10 +30,20 @@ const EARLIEST: i64 = -2;
 #[derive(Debug)]
 pub struct OffsetResets {
     retry_backoff: Duration,
-    in_flight: BTreeMap<RequestId, Vec<(PartitionId, TopicPartition, OffsetReset)>>,
+    in_flight: BTreeMap<RequestId, Asked>,
     asked: BTreeSet<PartitionId>,
     retry_at: BTreeMap<PartitionId, Instant>,
     errors: VecDeque<Error>,
+    /// Why there is no position yet, for error texts.
+    obstacle: Option<String>,
+}
+
+/// A request that is under way.
+#[derive(Debug)]
+struct Asked {
+    leader: i32,
+    suspect_at: Instant,
+    partitions: Vec<(PartitionId, TopicPartition, OffsetReset)>,
 }
 
 impl OffsetResets {
@@ -46,6 +56,7 @@ impl OffsetResets {
             asked: BTreeSet::new(),
             retry_at: BTreeMap::new(),
             errors: VecDeque::new(),
+            obstacle: None,
         }
     }
 
@@ -57,7 +68,9 @@ impl OffsetResets {
         result: &Result<(i16, Vec<u8>)>,
         cx: &mut Context<'_>,
     ) -> bool {
-        let Some(asked) = self.in_flight.remove(&id) else { return false };
+        let Some(Asked { partitions: asked, .. }) = self.in_flight.remove(&id) else {
+            return false;
+        };
         for (id, ..) in &asked {
             self.asked.remove(id);
         }
@@ -94,6 +107,7 @@ impl OffsetResets {
 
     /// Sends what is to be asked.
     pub fn poll(&mut self, cx: &mut Context<'_>) {
+        self.watch_silence(cx);
         let mut by_leader: BTreeMap<i32, Vec<(PartitionId, TopicPartition, OffsetReset)>> =
             BTreeMap::new();
         for (id, state) in cx.subscriptions.unresolved() {
@@ -105,7 +119,14 @@ impl OffsetResets {
                 Some(leader) => {
                     by_leader.entry(leader).or_default().push((id, state.partition.clone(), policy))
                 }
-                None => cx.metadata.request_update(),
+                None => {
+                    let topic = cx.metadata.cluster().topic(state.partition.topic());
+                    self.obstacle = Some(match topic.and_then(|t| t.error) {
+                        Some(code) => format!("metadata of {}: {code}", state.partition.topic()),
+                        None => format!("metadata names no leader of {}", state.partition),
+                    });
+                    cx.metadata.request_update();
+                }
             }
         }
         for (leader, partitions) in by_leader {
@@ -117,12 +138,36 @@ impl OffsetResets {
     /// When to call [`poll`](Self::poll) although nothing came in.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.retry_at.values().min().copied()
+        let suspects =
+            self.in_flight.values().filter(|a| !a.partitions.is_empty()).map(|a| a.suspect_at);
+        self.retry_at.values().copied().chain(suspects).min()
     }
 
     /// An error that the caller has to know.
     pub fn poll_error(&mut self) -> Option<Error> {
         self.errors.pop_front()
+    }
+
+    /// Why there is no position yet, as far as it is known.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<&str> {
+        self.obstacle.as_deref()
+    }
+
+    /// Whoever leads no longer is not waited for; about whoever is silent, others are asked.
+    fn watch_silence(&mut self, cx: &mut Context<'_>) {
+        for request in self.in_flight.values_mut() {
+            let cluster = cx.metadata.cluster();
+            let asked = &mut self.asked;
+            request.partitions.retain(|(id, partition, _)| {
+                let stays = cluster.leader(partition).is_none_or(|leader| leader == request.leader);
+                stays || !asked.remove(id)
+            });
+            if cx.now >= request.suspect_at && !request.partitions.is_empty() {
+                request.suspect_at = later(cx.now, SILENCE);
+                cx.metadata.avoid(request.leader, cx.now);
+            }
+        }
     }
 
     fn ask(
@@ -148,7 +193,8 @@ impl OffsetResets {
         match sent {
             Ok(id) => {
                 self.asked.extend(partitions.iter().map(|(id, ..)| *id));
-                self.in_flight.insert(id, partitions);
+                let suspect_at = later(cx.now, SILENCE);
+                self.in_flight.insert(id, Asked { leader, suspect_at, partitions });
             }
             Err(error) => {
                 self.errors.push_back(error);
@@ -173,6 +219,7 @@ impl OffsetResets {
         match (code, answer) {
             (Some(ErrorCode::NONE), Some(answer)) if answer.offset >= 0 => {
                 log::debug!(target: "kafka_blocking::fetch", "{partition}: {policy} is {}", answer.offset);
+                self.obstacle = None;
                 cx.subscriptions.set_position(id, answer.offset);
             }
             (Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED), _) => {
@@ -187,6 +234,9 @@ impl OffsetResets {
             }
             _ => {
                 log::debug!(target: "kafka_blocking::fetch", "{partition}: no offset ({code:?})");
+                if let Some(code) = code {
+                    self.obstacle = Some(format!("ListOffsets of {partition}: {code}"));
+                }
                 cx.metadata.request_update();
                 self.retry_later([id], cx.now);
             }

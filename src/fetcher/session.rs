@@ -24,7 +24,7 @@ pub(super) struct Session {
     /// What the broker holds of each member, or is to be told next.
     members: BTreeMap<PartitionId, Member>,
     dirty: BTreeSet<PartitionId>,
-    forgotten: BTreeMap<TopicPartition, Option<Uuid>>,
+    forgotten: BTreeSet<(TopicPartition, Option<Uuid>)>,
     rotation: usize,
 }
 
@@ -47,6 +47,9 @@ impl Session {
     /// Asks for a partition from now on, or for other data of it.
     pub(super) fn want(&mut self, id: PartitionId, wanted: Ask) {
         let told = self.members.remove(&id).and_then(|m| m.told);
+        if let Some(old) = told.as_ref().filter(|old| old.topic_id != wanted.topic_id) {
+            self.forgotten.insert((old.partition.clone(), old.topic_id));
+        }
         if told.as_ref() == Some(&wanted) {
             self.dirty.remove(&id)
         } else {
@@ -59,7 +62,7 @@ impl Session {
     pub(super) fn drop_member(&mut self, id: PartitionId) {
         self.dirty.remove(&id);
         if let Some(told) = self.members.remove(&id).and_then(|m| m.told) {
-            self.forgotten.insert(told.partition, told.topic_id);
+            self.forgotten.insert((told.partition, told.topic_id));
         }
     }
 
@@ -80,11 +83,11 @@ impl Session {
     /// Whether every partition's topic has an id, without which newer versions cannot name it.
     pub(super) fn all_have_ids(&self) -> bool {
         self.members.values().all(|m| m.wanted.topic_id.is_some())
-            && self.forgotten.values().all(Option::is_some)
+            && self.forgotten.iter().all(|(_, id)| id.is_some())
     }
 
     /// What to say next, taken as said. `sessions`: whether the broker has them and we want them.
-    pub(super) fn next_request(&mut self, sessions: bool) -> NextRequest {
+    pub(super) fn next_request(&mut self, sessions: bool, by_id: bool) -> NextRequest {
         let incremental = sessions && self.id != 0 && self.epoch > 0;
         if !incremental {
             self.dirty = self.members.keys().copied().collect();
@@ -98,9 +101,10 @@ impl Session {
             }
         }
         // A partition assigned anew is told anew, which replaces what the broker had.
-        for ask in &asks {
-            self.forgotten.remove(&ask.partition);
-        }
+        // Where topics go by name, the one before has the same.
+        self.forgotten.retain(|(partition, id)| {
+            !asks.iter().any(|a| a.partition == *partition && (!by_id || a.topic_id == *id))
+        });
         if !incremental && !asks.is_empty() {
             // The broker fills the answer in this order up to its limit: each partition is first in its turn.
             self.rotation = (self.rotation + 1) % asks.len();
@@ -157,7 +161,7 @@ mod tests {
         let mut session = Session::default();
         session.want(1, ask(1, 10));
         session.want(2, ask(2, 20));
-        let first = session.next_request(true);
+        let first = session.next_request(true, true);
         assert_eq!((first.session_id, first.session_epoch), (0, 0));
         assert_eq!(offsets(&first), [(1, 10), (2, 20)]);
         session.answered(77);
@@ -168,11 +172,11 @@ mod tests {
     fn a_session_names_only_what_has_changed() {
         let mut session = established();
         session.want(2, ask(2, 25));
-        let next = session.next_request(true);
+        let next = session.next_request(true, true);
         assert_eq!((next.session_id, next.session_epoch), (77, 1));
         assert_eq!(offsets(&next), [(2, 25)]);
         session.answered(77);
-        let idle = session.next_request(true);
+        let idle = session.next_request(true, true);
         assert_eq!((idle.session_epoch, idle.asks.len(), idle.forgotten.len()), (2, 0, 0));
     }
 
@@ -180,9 +184,9 @@ mod tests {
     fn a_partition_that_is_dropped_is_forgotten_once() {
         let mut session = established();
         session.drop_member(1);
-        assert_eq!(session.next_request(true).forgotten.len(), 1);
+        assert_eq!(session.next_request(true, true).forgotten.len(), 1);
         session.answered(77);
-        assert_eq!(session.next_request(true).forgotten.len(), 0);
+        assert_eq!(session.next_request(true, true).forgotten.len(), 0);
     }
 
     #[test]
@@ -190,7 +194,7 @@ mod tests {
         let mut session = established();
         session.drop_member(1);
         session.want(9, ask(1, 0));
-        let next = session.next_request(true);
+        let next = session.next_request(true, true);
         assert_eq!((offsets(&next), next.forgotten.len()), (vec![(1, 0)], 0));
     }
 
@@ -198,7 +202,7 @@ mod tests {
     fn fault_70_a_lost_session_is_followed_by_a_full_request() {
         let mut session = established();
         session.reset(true);
-        let next = session.next_request(true);
+        let next = session.next_request(true, true);
         assert_eq!((next.session_id, next.session_epoch), (0, 0));
         assert_eq!(offsets(&next), [(1, 10), (2, 20)]);
     }
@@ -207,14 +211,15 @@ mod tests {
     fn a_broker_that_gives_no_session_is_told_everything_each_time() {
         let mut session = established();
         session.answered(0);
-        assert_eq!(session.next_request(true).asks.len(), 2);
+        assert_eq!(session.next_request(true, true).asks.len(), 2);
     }
 
     #[test]
     fn without_sessions_each_partition_is_first_in_its_turn() {
         let mut session = established();
-        let first: BTreeSet<i32> =
-            (0..2).map(|_| session.next_request(false).asks[0].partition.partition()).collect();
+        let first: BTreeSet<i32> = (0..2)
+            .map(|_| session.next_request(false, true).asks[0].partition.partition())
+            .collect();
         assert_eq!(first.len(), 2);
     }
 
@@ -223,6 +228,6 @@ mod tests {
         let mut session = established();
         session.epoch = i32::MAX;
         session.answered(77);
-        assert_eq!(session.next_request(true).session_epoch, 1);
+        assert_eq!(session.next_request(true, true).session_epoch, 1);
     }
 }

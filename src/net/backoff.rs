@@ -22,7 +22,9 @@ impl Backoff {
     pub fn next_delay(&mut self, random: &mut fastrand::Rng) -> Duration {
         let factor = 2_u32.saturating_pow(self.failures.min(31));
         self.failures = self.failures.saturating_add(1);
-        let delay = self.first.saturating_mul(factor).min(self.max);
+        // As good as for ever, and small enough to be multiplied.
+        const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+        let delay = self.first.saturating_mul(factor).min(self.max).min(LONGEST);
         let spread = delay.mul_f64(0.8 + 0.4 * random.f64());
         spread.min(self.max.max(self.first))
     }

@@ -199,6 +199,12 @@ impl Connection {
         self.gated = gated;
     }
 
+    /// Nobody looked at the socket for this long: that time is not the peer's.
+    pub fn was_away(&mut self, time: Duration) {
+        self.setup_deadline = later(self.setup_deadline, time);
+        self.in_flight.iter_mut().for_each(|f| f.deadline = later(f.deadline, time));
+    }
+
     // What came in
 
     /// The socket is connected.
