@@ -127,8 +127,10 @@ pub enum Error {
     CorruptRecord {
         /// The partition.
         partition: TopicPartition,
-        /// The first offset of the batch, or the position where that cannot be read.
+        /// The position of the partition, which stays.
         offset: i64,
+        /// The offset after the batch: where to seek to go on without it.
+        next_offset: i64,
         /// What is wrong with it.
         reason: Box<str>,
     },
@@ -140,8 +142,10 @@ pub enum Error {
     UnsupportedCodec {
         /// The partition.
         partition: TopicPartition,
-        /// The first offset of the batch.
+        /// The position of the partition, which stays.
         offset: i64,
+        /// The offset after the batch: where to seek to go on without it.
+        next_offset: i64,
         /// The codec's name, or its number where it has none.
         codec: Box<str>,
     },
@@ -151,8 +155,10 @@ pub enum Error {
     RecordTooLarge {
         /// The partition.
         partition: TopicPartition,
-        /// The first offset of the batch.
+        /// The position of the partition, which stays.
         offset: i64,
+        /// The offset after the batch: where to seek to go on without it.
+        next_offset: i64,
         /// The limit, in bytes.
         limit: u64,
         /// The option that sets the limit.
@@ -178,6 +184,19 @@ impl Error {
             Self::Broker(error) => Some(error.code),
             Self::TopicAuthorizationFailed { .. } => Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
             Self::OffsetOutOfRange { .. } => Some(ErrorCode::OFFSET_OUT_OF_RANGE),
+            _ => None,
+        }
+    }
+
+    /// The partition of an error about data, and where to [`seek`](crate::KafkaConsumer::seek) to go on without them.
+    #[must_use]
+    pub fn next_position(&self) -> Option<(TopicPartition, i64)> {
+        match self {
+            Self::CorruptRecord { partition, next_offset, .. }
+            | Self::UnsupportedCodec { partition, next_offset, .. }
+            | Self::RecordTooLarge { partition, next_offset, .. } => {
+                Some((partition.clone(), *next_offset))
+            }
             _ => None,
         }
     }

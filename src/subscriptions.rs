@@ -101,6 +101,12 @@ impl Subscriptions {
         Ok(())
     }
 
+    /// Asks for nothing.
+    pub fn unsubscribe(&mut self) {
+        self.mode = Mode::None;
+        self.set_assignment(&BTreeSet::new());
+    }
+
     /// Takes over the partitions that subscribed topics have now.
     pub fn update_from(&mut self, cluster: &Cluster) {
         let Mode::Topics(topics) = &self.mode else { return };
@@ -201,7 +207,9 @@ impl Subscriptions {
     pub fn out_of_range(&mut self, id: PartitionId, offset: i64) -> Result<()> {
         let Some(state) = self.states.get_mut(&id) else { return Ok(()) };
         if state.position != Some(offset) {
-            return Ok(()); // left since, by a seek
+            // Left since, by a seek: goes on from where that went.
+            self.refetch(id, None);
+            return Ok(());
         }
         if self.policy == OffsetReset::None {
             return Err(Error::OffsetOutOfRange { partition: state.partition.clone(), offset });
@@ -362,8 +370,10 @@ mod tests {
         let mut s = Subscriptions::new(OffsetReset::Earliest);
         s.assign(partitions(&[0])).unwrap();
         let id = s.seek(&("t", 0).into(), 7).unwrap();
+        s.suspend(id);
         s.out_of_range(id, 6).unwrap();
         assert_eq!(s.unresolved().count(), 0);
+        assert_eq!(s.state(id).unwrap().fetch_offset, Some(7));
         s.out_of_range(id, 7).unwrap();
         assert_eq!(
             s.unresolved().map(|(_, s)| s.reset).collect::<Vec<_>>(),

@@ -165,6 +165,7 @@ fn damage_is_reported(batch: Vec<u8>, check: impl Fn(&Error)) {
             Err(error) => {
                 assert_eq!(seen[0], [0, 1], "what comes before is handed out first");
                 check(&error);
+                assert_eq!(error.next_position(), Some((tp(0), 3)), "where to go on");
                 assert_eq!(consumer.position(tp(0)).unwrap(), 2);
                 errors += 1;
                 if errors == 2 {

@@ -321,3 +321,18 @@ fn fault_148_out_of_range_goes_on_at_the_end_with_latest() {
     append(&broker, 0, 1);
     assert_eq!(take(&consumer, 1)[0].offset(), 8);
 }
+
+#[test]
+fn after_unsubscribe_nothing_is_read_and_both_ways_are_open_again() {
+    let broker = broker_with(1, 3);
+    let consumer = assigned(&broker, &[0]);
+    consumer.next().unwrap().unwrap();
+    consumer.unsubscribe().unwrap();
+    assert!(consumer.assignment().unwrap().is_empty());
+    assert!(matches!(consumer.poll(Duration::ZERO), Err(Error::IllegalState(_))));
+    consumer.subscribe(["t"]).unwrap();
+    assert_eq!(consumer.next().unwrap().unwrap().offset(), 0);
+    consumer.unsubscribe().unwrap();
+    consumer.assign([tp(0)]).unwrap();
+    assert_eq!(consumer.next().unwrap().unwrap().offset(), 0);
+}

@@ -31,26 +31,32 @@ impl KafkaClient {
         )
     }
 
-    pub(super) fn add_bootstrap(&mut self, server: HostPort, now: Instant) {
+    pub(super) fn add_bootstrap(&mut self, server: HostPort, now: Instant) -> NodeKey {
         let id = self.nodes.keys().map(|k| k.id).min().unwrap_or(0).min(0) - 1;
+        let key = NodeKey { id, role: Role::Control };
         let node = self.new_node(server, now);
-        self.nodes.insert(NodeKey { id, role: Role::Control }, node);
+        self.nodes.insert(key, node);
+        key
     }
 
-    pub(super) fn expand_bootstrap(&mut self, host: &str, names: Vec<String>, now: Instant) {
+    /// Puts the canonical names of a bootstrap server in its place, if it has others than its own.
+    pub(super) fn expand_bootstrap(&mut self, host: &str, names: &[String], now: Instant) {
         let known: Vec<(NodeKey, u16)> = self
             .nodes
             .iter()
-            .filter(|(k, n)| k.id < 0 && n.host.host == host)
+            // One that did not want to wait any longer goes by its own name.
+            .filter(|(k, n)| k.id < 0 && n.host.host == host && n.is_resolving())
             .map(|(k, n)| (*k, n.host.port))
             .collect();
         for (key, port) in known {
             if names.is_empty() || names.iter().any(|n| n == host) {
+                if let Some(node) = self.nodes.get_mut(&key) {
+                    node.rest(now);
+                }
                 continue;
             }
-            self.close_node(key, now, "replaced by its canonical names");
             self.nodes.remove(&key);
-            for name in &names {
+            for name in names {
                 self.add_bootstrap(HostPort { host: name.clone(), port }, now);
             }
         }

@@ -259,6 +259,8 @@ impl Metadata {
 
     /// Asks again where leaders are missing; tells the caller what asking again does not help.
     fn judge_topics(&mut self) {
+        // What is still wrong is found again.
+        self.errors.clear();
         let mut unauthorized = Vec::new();
         for name in &self.topics {
             let Some(topic) = self.cluster.topic(name) else {

@@ -118,13 +118,16 @@ impl KafkaClient {
         // Clients that all have the same list should not all begin with the same server.
         let mut servers = servers.to_vec();
         client.random.shuffle(&mut servers);
+        let canonical =
+            client.options.dns_lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly;
         for server in servers {
-            if client.options.dns_lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly {
-                client
-                    .commands
-                    .push_back(Command::Lookup(Lookup::CanonicalNames(server.host.clone())));
+            let lookup = Command::Lookup(Lookup::CanonicalNames(server.host.clone()));
+            let key = client.add_bootstrap(server, now);
+            if canonical {
+                // Not called by this name before it is known whether it has others.
+                client.nodes.entry(key).and_modify(|n| n.link = Link::Resolving { since: now });
+                client.commands.push_back(lookup);
             }
-            client.add_bootstrap(server, now);
         }
         client
     }
@@ -257,11 +260,12 @@ impl KafkaClient {
             (Lookup::Addresses(host), Found::Addresses(result)) => {
                 self.handle_addresses(host, result, now)
             }
-            (Lookup::CanonicalNames(host), Found::CanonicalNames(Ok(names))) => {
-                self.expand_bootstrap(host, names, now)
-            }
-            (_, Found::CanonicalNames(Err(error))) => {
-                log::warn!(target: "kafka_blocking::net", "{lookup:?}: {error}; the name is used as it is");
+            (Lookup::CanonicalNames(host), Found::CanonicalNames(names)) => {
+                let names = names.unwrap_or_else(|error| {
+                    log::warn!(target: "kafka_blocking::net", "{host}: {error}; the name is used as it is");
+                    Vec::new()
+                });
+                self.expand_bootstrap(host, &names, now);
             }
             _ => {}
         }

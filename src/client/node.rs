@@ -119,7 +119,7 @@ impl Node {
             None => self.causes.push((place, cause)),
         }
         // One cause an address is enough, and a name has few: the bound is for resolvers that say something else each time.
-        if self.causes.len() > 8 {
+        if self.causes.len() > 32 {
             self.causes.remove(0);
         }
     }
@@ -144,6 +144,10 @@ impl Node {
             _ => {}
         }
         parts.join("; ")
+    }
+
+    pub(super) fn is_resolving(&self) -> bool {
+        matches!(self.link, Link::Resolving { .. })
     }
 
     /// Whether an attempt failed, or is under way.

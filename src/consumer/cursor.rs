@@ -154,17 +154,23 @@ impl Open {
 
 fn damage(open: &Open, error: RecordsError) -> Damage {
     let (partition, offset) = (open.partition.clone(), open.position);
+    let header = BatchHeader::parse(open.chunk.filled().get(open.at..open.len).unwrap_or_default());
+    let next_offset =
+        header.map_or(offset, |header| header.next_offset()).max(offset.saturating_add(1));
     let error = match error {
         RecordsError::UnsupportedCodec(id) => {
             let codec =
                 Codec::from_id(id).map_or_else(|| id.to_string(), |codec| codec.to_string());
-            Error::UnsupportedCodec { partition, offset, codec: codec.into() }
+            Error::UnsupportedCodec { partition, offset, next_offset, codec: codec.into() }
         }
         RecordsError::TooLarge(limit) => {
             let option = "max_decompressed_batch_bytes";
-            Error::RecordTooLarge { partition, offset, limit: limit as u64, option }
+            Error::RecordTooLarge { partition, offset, next_offset, limit: limit as u64, option }
         }
-        other => Error::CorruptRecord { partition, offset, reason: other.to_string().into() },
+        other => {
+            let reason = other.to_string().into();
+            Error::CorruptRecord { partition, offset, next_offset, reason }
+        }
     };
     Damage { id: open.id, error }
 }

@@ -113,6 +113,23 @@ impl Machines {
             .or_else(|| self.resets.poll_error())
     }
 
+    /// The first error that names a topic; errors about others stay for `poll`.
+    pub fn poll_error_about(&mut self, topic: &str) -> Option<Error> {
+        const KEPT: usize = 8;
+        while let Some(error) = self.metadata.poll_error().or_else(|| self.resets.poll_error()) {
+            if self.errors.len() < KEPT {
+                self.errors.push_back(error);
+            }
+        }
+        let names = |error: &Error| match error {
+            Error::TopicAuthorizationFailed { topics } => topics.iter().any(|t| t == topic),
+            Error::Broker(error) => error.detail.contains(topic),
+            _ => true,
+        };
+        let at = self.errors.iter().position(names)?;
+        self.errors.remove(at)
+    }
+
     /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
     pub fn subscription_changed(&mut self, now: Instant) {
         self.metadata.set_topics(self.subscriptions.topics(), now);

@@ -179,6 +179,20 @@ impl KafkaConsumer {
         })
     }
 
+    /// Reads nothing from now on; what was buffered is dropped. [`assign`](Self::assign) and
+    /// [`subscribe`](Self::subscribe) are both possible afterwards. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    ///
+    /// kafka-python: `unsubscribe`.
+    pub fn unsubscribe(&self) -> Result<()> {
+        self.change_subscription(|driver| {
+            driver.machines.subscriptions.unsubscribe();
+            Ok(())
+        })
+    }
+
     /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
     /// has come. Does not block.
     ///
@@ -257,6 +271,8 @@ impl KafkaConsumer {
                 Ok(Advance::More) => {}
                 Ok(Advance::Nothing) => return Ok(polled),
                 Ok(Advance::Signalled) => return Err(Error::Wakeup),
+                // Records are in hand, and counted as handed out: what is wrong shows again in the next call.
+                Err(_) if !polled.is_empty() => return Ok(polled),
                 Err(error) => return Err(error),
             }
         }
@@ -343,7 +359,7 @@ impl KafkaConsumer {
                 if state.is_some_and(|s| s.reset == Some(OffsetReset::None)) {
                     return Some(Err(Error::NoOffsetForPartition { partition: partition.clone() }));
                 }
-                m.poll_error().map(Err)
+                m.poll_error_about(partition.topic()).map(Err)
             })?;
             match ended {
                 Ended::Done(result) => result,
@@ -447,6 +463,18 @@ impl KafkaConsumer {
                 patience = Patience::Until(deadline(timeout.unwrap_or(Duration::MAX)));
             }
             match self.refill(patience)? {
+                // Much may come that is no record for the caller: markers of transactions, or what lies before the position.
+                Advance::More if self.cursor.borrow_mut().advance().is_ok_and(|has| !has) => {
+                    if self.signals.any()
+                        && (self.signals.take_wakeup() || self.signals.is_stopped())
+                    {
+                        return Ok(Advance::Signalled);
+                    }
+                    if matches!(patience, Patience::Until(until) if deadline(Duration::ZERO) >= until)
+                    {
+                        return Ok(Advance::Nothing);
+                    }
+                }
                 Advance::More => {}
                 nothing => return Ok(nothing),
             }

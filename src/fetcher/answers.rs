@@ -210,6 +210,7 @@ impl Fetcher {
             let error = Error::RecordTooLarge {
                 partition,
                 offset,
+                next_offset: offset.saturating_add(1),
                 limit,
                 option: "max_partition_fetch_bytes",
             };

@@ -1,6 +1,7 @@
 //! From names to addresses, on a thread of its own: the operating system's look-up blocks, and may never answer.
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     net::{IpAddr, ToSocketAddrs},
     panic::{self, AssertUnwindSafe},
@@ -102,16 +103,27 @@ pub(crate) struct Lookups {
     wake: Arc<mio::Waker>,
     sender: mpsc::Sender<(Lookup, Found)>,
     receiver: mpsc::Receiver<(Lookup, Found)>,
+    under_way: BTreeMap<Lookup, usize>,
 }
+
+/// How many look-ups of one name may be under way: one that hangs does not keep a second from trying.
+const MOST_AT_A_TIME: usize = 2;
 
 impl Lookups {
     pub(crate) fn new(resolver: Arc<dyn Resolver>, wake: Arc<mio::Waker>) -> Self {
         let (sender, receiver) = mpsc::channel();
-        Self { resolver, wake, sender, receiver }
+        Self { resolver, wake, sender, receiver, under_way: BTreeMap::new() }
     }
 
     /// Starts a look-up on a thread of its own: one that hangs must not hold up the others.
-    pub(crate) fn start(&self, lookup: Lookup) {
+    ///
+    /// When several of the same name hang already, no other is started: whoever waits for it runs into its time-out.
+    pub(crate) fn start(&mut self, lookup: Lookup) {
+        let under_way = self.under_way.entry(lookup.clone()).or_default();
+        if *under_way == MOST_AT_A_TIME {
+            return;
+        }
+        *under_way += 1;
         let (resolver, wake, sender) =
             (self.resolver.clone(), self.wake.clone(), self.sender.clone());
         let asked = lookup.clone();
@@ -137,8 +149,12 @@ impl Lookups {
     }
 
     /// An answer that has come, if there is one.
-    pub(crate) fn poll(&self) -> Option<(Lookup, Found)> {
-        self.receiver.try_recv().ok()
+    pub(crate) fn poll(&mut self) -> Option<(Lookup, Found)> {
+        let (lookup, found) = self.receiver.try_recv().ok()?;
+        if let Some(under_way) = self.under_way.get_mut(&lookup) {
+            *under_way = under_way.saturating_sub(1);
+        }
+        Some((lookup, found))
     }
 }
 
