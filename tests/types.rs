@@ -69,3 +69,24 @@ fn a_loop_goes_on_where_the_one_before_it_timed_out() {
     broker.append("t", 0, ["c"].map(Record::value));
     assert_eq!(consumer.iter().map(|r| r.unwrap().offset()).collect::<Vec<_>>(), [2]);
 }
+
+#[test]
+fn fault_243_a_consumer_moves_to_another_thread_and_its_handle_is_shared() {
+    let broker = ScriptedBroker::start();
+    broker.create_topic("t", 1);
+    broker.append("t", 0, ["a"].map(Record::value));
+    let consumer = KafkaConsumer::builder()
+        .bootstrap_servers(broker.address())
+        .topics("t")
+        .auto_offset_reset("earliest")
+        .build()
+        .unwrap();
+    let handle = consumer.handle();
+    let (first, other) = (handle.clone(), std::thread::spawn(move || consumer.iter().count()));
+    while broker.requests_of::<kafka_blocking::protocol::fetch::FetchRequest>().len() < 2 {
+        std::thread::yield_now();
+    }
+    first.stop();
+    handle.stop();
+    assert_eq!(other.join().unwrap(), 1);
+}

@@ -262,3 +262,16 @@ fn a_fetch_session_that_is_given_up_is_closed_at_the_broker() {
         sim.attempts().len()
     );
 }
+
+#[test]
+fn a_broker_that_answers_nonsense_is_asked_less_and_less() {
+    let mut sim = reading(1, 1);
+    sim.cluster.on::<FetchRequest>().corrupt(8, 0xff);
+    let before = sim.attempts().len();
+    sim.run_for(2 * MINUTE);
+    let attempts = sim.attempts().len() - before;
+    assert!((5..60).contains(&attempts), "{attempts}");
+    sim.cluster.clear_rules();
+    append(&mut sim, "next");
+    sim.run_until(MINUTE, |sim| sim.received().len() == 2);
+}

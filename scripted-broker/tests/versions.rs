@@ -65,6 +65,16 @@ fn fault_62_a_broker_that_refuses_every_version_is_not_asked_for_ever() {
 }
 
 #[test]
+fn fault_63_a_broker_that_hangs_up_on_new_api_versions_is_asked_in_version_0_every_other_time() {
+    let mut sim = with_versions(&[(18, 0, 0), (3, 0, 7), (2, 1, 4), (1, 4, 11)]);
+    sim.cluster.on::<ApiVersionsRequest>().times(3).close();
+    sim.run_until(MINUTE, |sim| sim.received().len() == 1);
+    let newest = *ApiVersionsRequest::VERSIONS.end();
+    assert_eq!(asked::<ApiVersionsRequest>(&sim)[..4], [newest, 0, newest, 0]);
+    assert!(sim.spins().is_empty(), "{:?}", sim.spins());
+}
+
+#[test]
 fn fault_64_rows_that_make_no_sense_are_ignored_and_the_rest_is_used() {
     let nonsense = [(1, 9, 4), (-1, 0, 3), (2, -5, -1), (999, 0, 1), (3, 0, i16::MAX)];
     let good = [(18, 0, i16::MAX), (2, 1, 4), (1, 4, 11)];

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     ClientEvent, Command, ConnectionId, KafkaClient, NodeKey, Role,
-    node::{Link, Node},
+    node::{Link, Lost, Node},
 };
 use crate::{
     Error,
@@ -18,6 +18,7 @@ use crate::{
         connection::{Connection, ConnectionLimits, Failure, later},
         servers::HostPort,
     },
+    protocol::{Request, api_versions::ApiVersionsRequest},
 };
 
 impl KafkaClient {
@@ -111,6 +112,11 @@ impl KafkaClient {
             receive_max: self.options.receive_message_max,
             max_in_flight: self.options.max_in_flight,
             staging: if key.role == Role::Fetch { 64 << 10 } else { 8 << 10 },
+            first_versions: if node.plain_versions {
+                0
+            } else {
+                *ApiVersionsRequest::VERSIONS.end()
+            },
         };
         let connection = Connection::new(limits, self.client_id.clone(), self.pool.clone(), now);
         self.connections.insert(id, (key, connection));
@@ -122,6 +128,7 @@ impl KafkaClient {
     pub(super) fn drop_connection(&mut self, id: ConnectionId, failure: &Failure, now: Instant) {
         let Some((key, connection)) = self.connections.get(&id) else { return };
         let (key, was_ready) = (*key, connection.is_ready());
+        let lost = Lost { was_ready, asked_versions: connection.is_asking_versions() };
         // Nothing was lost with a connection that nothing was asked on: brokers close idle ones, and so do we.
         let quiet = was_ready && connection.in_flight() == 0;
         self.fail_requests(id, failure);
@@ -130,9 +137,10 @@ impl KafkaClient {
             node.rest(later(now, self.options.backoff));
             return;
         }
-        let timed_out = failure.source.kind() == io::ErrorKind::TimedOut;
-        node.failed(format!("{}: {}", failure.step, failure.source), timed_out && !was_ready);
-        node.link = Link::Idle;
+        if failure.source.kind() == io::ErrorKind::InvalidData {
+            log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
+        }
+        node.lost(failure, lost);
         if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
     }
 

@@ -527,6 +527,13 @@ impl KafkaClient {
     }
 
     fn handle_event(&mut self, key: NodeKey, event: Event) {
+        let whole = matches!(
+            event,
+            Event::Response { .. } | Event::Fetch { piece: FetchPiece::End(_), .. }
+        );
+        if let Some(node) = self.nodes.get_mut(&key).filter(|_| whole) {
+            node.answered();
+        }
         let event = match event {
             Event::Ready => {
                 if let Some(node) = self.nodes.get_mut(&key) {

@@ -3,11 +3,16 @@
 use std::{
     collections::VecDeque,
     fmt,
+    io::ErrorKind,
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
 
-use crate::net::{backoff::Backoff, connection::RequestId, servers::HostPort};
+use crate::net::{
+    backoff::Backoff,
+    connection::{Failure, RequestId},
+    servers::HostPort,
+};
 
 /// What a connection is for. Fetches are answered late and read slowly, so nothing else may wait behind them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,6 +42,13 @@ pub(super) enum Link {
     Open(ConnectionId),
 }
 
+/// What a connection was doing when it was lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) was_ready: bool,
+    pub(super) asked_versions: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) host: HostPort,
@@ -48,6 +60,10 @@ pub(super) struct Node {
     pub(super) backoff: Backoff,
     setup: Duration,
     setup_limits: (Duration, Duration),
+    /// The last connection ended in bytes that are not Kafka's: the next has to show that it is better.
+    distrusted: bool,
+    /// Ask ApiVersions in version 0: the broker closed the connection on a newer one.
+    pub(super) plain_versions: bool,
     /// No attempt before this.
     pub(super) retry_at: Instant,
     /// Somebody waits for this connection.
@@ -75,6 +91,8 @@ impl Node {
             backoff,
             setup: setup.0,
             setup_limits: setup,
+            distrusted: false,
+            plain_versions: false,
             retry_at: now,
             wanted: false,
             last_request: 0,
@@ -90,10 +108,19 @@ impl Node {
 
     /// The connection is ready.
     pub(super) fn succeeded(&mut self) {
-        self.backoff.reset();
+        if !self.distrusted {
+            self.backoff.reset();
+        }
         self.setup = self.setup_limits.0;
         self.causes.clear();
         self.wanted = false;
+    }
+
+    /// A request was answered well.
+    pub(super) fn answered(&mut self) {
+        if std::mem::take(&mut self.distrusted) {
+            self.backoff.reset();
+        }
     }
 
     /// The connection was closed, and there is nothing wrong with that.
@@ -101,6 +128,18 @@ impl Node {
         self.link = Link::Idle;
         self.trying = None;
         self.retry_at = retry_at;
+    }
+
+    /// A connection failed.
+    pub(super) fn lost(&mut self, failure: &Failure, connection: Lost) {
+        let kind = failure.source.kind();
+        self.distrusted |= kind == ErrorKind::InvalidData;
+        let hung_up = matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
+        // Every other time, so that a broker which has just restarted is not taken for an old one for good (KIP-511).
+        self.plain_versions = connection.asked_versions && hung_up && !self.plain_versions;
+        let timed_out = kind == ErrorKind::TimedOut && !connection.was_ready;
+        self.failed(format!("{}: {}", failure.step, failure.source), timed_out);
+        self.link = Link::Idle;
     }
 
     /// The attempt with the present address, or with the name, failed.

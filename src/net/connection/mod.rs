@@ -13,19 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod frames;
+mod setup;
+
 use crate::{
     net::{
         fetch_stream::{FetchPiece, FetchStream},
         staging::Staging,
     },
-    protocol::{
-        self, Request,
-        api_versions::{ApiVersionsRequest, ApiVersionsResponse},
-        fetch::FetchRequest,
-        versions::ApiRanges,
-    },
+    protocol::{self, Request, api_versions::ApiVersionsRequest, versions::ApiRanges},
     records::ChunkPool,
-    wire::Reader,
 };
 
 /// Names a request for as long as it is under way.
@@ -44,6 +41,8 @@ pub struct ConnectionLimits {
     pub max_in_flight: usize,
     /// The size of the read buffer.
     pub staging: usize,
+    /// The version in which ApiVersions is asked first.
+    pub first_versions: i16,
 }
 
 /// What a connection has to tell.
@@ -209,7 +208,7 @@ impl Connection {
 
     /// The socket is connected.
     pub fn handle_connected(&mut self, now: Instant) {
-        self.ask_versions(*ApiVersionsRequest::VERSIONS.end(), now);
+        self.ask_versions(self.limits.first_versions, now);
     }
 
     /// Where the next bytes from the socket go, or `None` when none are wanted.
@@ -347,6 +346,12 @@ impl Connection {
         &self.ranges
     }
 
+    /// Whether the broker's versions are asked for.
+    #[must_use]
+    pub fn is_asking_versions(&self) -> bool {
+        matches!(self.state, State::Versions { .. })
+    }
+
     /// What the connection is busy with, for error texts.
     #[must_use]
     pub fn step(&self) -> &'static str {
@@ -383,168 +388,6 @@ impl Connection {
                 Incoming::Whole { .. } => true,
                 Incoming::Fetch(stream) => stream.has_space(),
             }
-    }
-
-    fn ask_versions(&mut self, version: i16, now: Instant) {
-        self.state = State::Versions { asked: version };
-        let request = ApiVersionsRequest {
-            client_software_name: if version >= 3 {
-                env!("CARGO_PKG_NAME").to_owned()
-            } else {
-                String::new()
-            },
-            client_software_version: if version >= 3 {
-                env!("CARGO_PKG_VERSION").to_owned()
-            } else {
-                String::new()
-            },
-            ..ApiVersionsRequest::default()
-        };
-        // The set-up deadline covers it; a deadline of its own would only be later.
-        self.send(0, version, &request, self.limits.setup_timeout, now)
-            .expect("every field is in this version");
-    }
-
-    fn decode(&mut self, now: Instant) -> Result<(), Failure> {
-        loop {
-            match &mut self.incoming {
-                Incoming::Head => {
-                    if !self.decode_head()? {
-                        return Ok(());
-                    }
-                }
-                Incoming::Whole { body, filled, length } => {
-                    if *filled < *length && !self.staging.data().is_empty() {
-                        let wanted = (*length - *filled).min(self.staging.data().len());
-                        body.resize((*filled + wanted).max(body.len()), 0);
-                        *filled += self.staging.move_to(&mut body[*filled..*filled + wanted]);
-                    }
-                    if *filled < *length {
-                        return Ok(());
-                    }
-                    body.truncate(*length);
-                    let body = std::mem::take(body);
-                    self.incoming = Incoming::Head;
-                    self.handle_frame(body, now)?;
-                }
-                Incoming::Fetch(stream) => {
-                    let piece = stream.decode(&mut self.staging, &self.pool);
-                    let done = stream.is_done();
-                    let piece = piece.map_err(|e| {
-                        self.failure(
-                            io::ErrorKind::InvalidData,
-                            format!("malformed Fetch response: {e}"),
-                        )
-                    })?;
-                    let Some(piece) = piece else { return Ok(()) };
-                    let id = self.in_flight.front().expect("the request that is answered").id;
-                    self.events.push_back(Event::Fetch { id, piece });
-                    if done {
-                        self.in_flight.pop_front();
-                        self.incoming = Incoming::Head;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads the length and the correlation id of a frame, if they are there.
-    fn decode_head(&mut self) -> Result<bool, Failure> {
-        let data = self.staging.data();
-        let Some(length) = data.first_chunk::<4>() else { return Ok(false) };
-        let length = usize::try_from(i32::from_be_bytes(*length)).ok().filter(|n| *n >= 4);
-        let Some(length) = length.filter(|n| *n <= self.limits.receive_max) else {
-            return Err(self.failure(io::ErrorKind::InvalidData, self.odd_frame(data)));
-        };
-        let Some(head) = data.first_chunk::<8>() else { return Ok(false) };
-        let correlation = i32::from_be_bytes(head[4..].try_into().expect("four bytes"));
-        let Some(request) = self.in_flight.front() else {
-            return Err(
-                self.failure(io::ErrorKind::InvalidData, "an answer to nothing that was asked")
-            );
-        };
-        if request.correlation != correlation {
-            let text = format!(
-                "correlation id {correlation} in the answer to the request with {}",
-                request.correlation
-            );
-            return Err(self.failure(io::ErrorKind::InvalidData, text));
-        }
-        self.incoming = if request.key == FetchRequest::KEY {
-            Incoming::Fetch(Box::new(FetchStream::new(request.version, length - 4)))
-        } else {
-            Incoming::Whole { body: Vec::new(), filled: 0, length: length - 4 }
-        };
-        self.staging.consume(8);
-        Ok(true)
-    }
-
-    /// What to say of a frame's length that cannot be one.
-    fn odd_frame(&self, data: &[u8]) -> String {
-        let claimed = i32::from_be_bytes(data[..4].try_into().expect("four bytes"));
-        let hint = match data {
-            [b'H', b'T', b'T', b'P', ..] => ": this is the answer of an HTTP server",
-            [0x15 | 0x16, 0x03, ..] => ": this looks like TLS",
-            _ => "",
-        };
-        let limit = self.limits.receive_max;
-        format!(
-            "a frame of {claimed} bytes, where up to {limit} are allowed (receive_message_max_bytes){hint}"
-        )
-    }
-
-    fn handle_frame(&mut self, frame: Vec<u8>, now: Instant) -> Result<(), Failure> {
-        let InFlight { id, key, version, .. } =
-            self.in_flight.pop_front().expect("matched when its head was read");
-        if let State::Versions { asked } = self.state {
-            return self.handle_versions(&frame, asked, now);
-        }
-        let mut reader = Reader::new(&frame, version, true);
-        // The correlation id was read with the frame's length; what is left of the header are tags.
-        if protocol::response_header_has_tags(key, version) && reader.tags(|_, _| Ok(())).is_err() {
-            return Err(self.failure(io::ErrorKind::InvalidData, "malformed response header"));
-        }
-        let header = reader.consumed();
-        let mut body = frame;
-        body.drain(..header);
-        self.events.push_back(Event::Response { id, version, body });
-        Ok(())
-    }
-
-    /// A broker that does not know our version answers in the form of v0, with an error and the range that it has.
-    fn handle_versions(&mut self, body: &[u8], asked: i16, now: Instant) -> Result<(), Failure> {
-        const UNSUPPORTED_VERSION: i16 = 35;
-        let error = body.first_chunk::<2>().map(|code| i16::from_be_bytes(*code));
-        let version = if error == Some(UNSUPPORTED_VERSION) { 0 } else { asked };
-        let response: ApiVersionsResponse =
-            protocol::decode_response::<ApiVersionsRequest>(body, version).map_err(|e| {
-                self.failure(
-                    io::ErrorKind::InvalidData,
-                    format!("malformed ApiVersions response: {e}"),
-                )
-            })?;
-        let ranges = ApiRanges::from(&response);
-        match response.error_code {
-            0 => {
-                self.ranges = ranges;
-                self.state = State::Ready;
-                self.events.push_back(Event::Ready);
-                Ok(())
-            }
-            UNSUPPORTED_VERSION if asked > 0 => {
-                let retry =
-                    ranges.pick::<ApiVersionsRequest>(None).filter(|v| *v < asked).unwrap_or(0);
-                self.ask_versions(retry, now);
-                Ok(())
-            }
-            code => {
-                let code = crate::ErrorCode(code);
-                Err(self.failure(
-                    io::ErrorKind::InvalidData,
-                    format!("ApiVersions was answered with {code}"),
-                ))
-            }
-        }
     }
 
     /// The timer of a streamed answer is moved on by every byte: the request's own ended at the first of them.

@@ -1,0 +1,118 @@
+//! From bytes to answers: the length and the correlation id of each frame, and what it belongs to.
+
+use std::{io, time::Instant};
+
+use super::{Connection, Event, Failure, InFlight, Incoming, State};
+use crate::{
+    net::fetch_stream::FetchStream,
+    protocol::{self, Request, fetch::FetchRequest},
+    wire::Reader,
+};
+
+impl Connection {
+    pub(super) fn decode(&mut self, now: Instant) -> Result<(), Failure> {
+        loop {
+            match &mut self.incoming {
+                Incoming::Head => {
+                    if !self.decode_head()? {
+                        return Ok(());
+                    }
+                }
+                Incoming::Whole { body, filled, length } => {
+                    if *filled < *length && !self.staging.data().is_empty() {
+                        let wanted = (*length - *filled).min(self.staging.data().len());
+                        body.resize((*filled + wanted).max(body.len()), 0);
+                        *filled += self.staging.move_to(&mut body[*filled..*filled + wanted]);
+                    }
+                    if *filled < *length {
+                        return Ok(());
+                    }
+                    body.truncate(*length);
+                    let body = std::mem::take(body);
+                    self.incoming = Incoming::Head;
+                    self.handle_frame(body, now)?;
+                }
+                Incoming::Fetch(stream) => {
+                    let piece = stream.decode(&mut self.staging, &self.pool);
+                    let done = stream.is_done();
+                    let piece = piece.map_err(|e| {
+                        self.failure(
+                            io::ErrorKind::InvalidData,
+                            format!("malformed Fetch response: {e}"),
+                        )
+                    })?;
+                    let Some(piece) = piece else { return Ok(()) };
+                    let id = self.in_flight.front().expect("the request that is answered").id;
+                    self.events.push_back(Event::Fetch { id, piece });
+                    if done {
+                        self.in_flight.pop_front();
+                        self.incoming = Incoming::Head;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the length and the correlation id of a frame, if they are there.
+    fn decode_head(&mut self) -> Result<bool, Failure> {
+        let data = self.staging.data();
+        let Some(length) = data.first_chunk::<4>() else { return Ok(false) };
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok().filter(|n| *n >= 4);
+        let Some(length) = length.filter(|n| *n <= self.limits.receive_max) else {
+            return Err(self.failure(io::ErrorKind::InvalidData, self.odd_frame(data)));
+        };
+        let Some(head) = data.first_chunk::<8>() else { return Ok(false) };
+        let correlation = i32::from_be_bytes(head[4..].try_into().expect("four bytes"));
+        let Some(request) = self.in_flight.front() else {
+            return Err(
+                self.failure(io::ErrorKind::InvalidData, "an answer to nothing that was asked")
+            );
+        };
+        if request.correlation != correlation {
+            let text = format!(
+                "correlation id {correlation} in the answer to the request with {}",
+                request.correlation
+            );
+            return Err(self.failure(io::ErrorKind::InvalidData, text));
+        }
+        self.incoming = if request.key == FetchRequest::KEY {
+            Incoming::Fetch(Box::new(FetchStream::new(request.version, length - 4)))
+        } else {
+            Incoming::Whole { body: Vec::new(), filled: 0, length: length - 4 }
+        };
+        self.staging.consume(8);
+        Ok(true)
+    }
+
+    /// What to say of a frame's length that cannot be one.
+    fn odd_frame(&self, data: &[u8]) -> String {
+        let claimed = i32::from_be_bytes(data[..4].try_into().expect("four bytes"));
+        let hint = match data {
+            [b'H', b'T', b'T', b'P', ..] => ": this is the answer of an HTTP server",
+            [0x15 | 0x16, 0x03, ..] => ": this looks like TLS",
+            _ => "",
+        };
+        let limit = self.limits.receive_max;
+        format!(
+            "a frame of {claimed} bytes, where up to {limit} are allowed (receive_message_max_bytes){hint}"
+        )
+    }
+
+    fn handle_frame(&mut self, frame: Vec<u8>, now: Instant) -> Result<(), Failure> {
+        let InFlight { id, key, version, .. } =
+            self.in_flight.pop_front().expect("matched when its head was read");
+        if let State::Versions { asked } = self.state {
+            return self.handle_versions(&frame, asked, now);
+        }
+        let mut reader = Reader::new(&frame, version, true);
+        // The correlation id was read with the frame's length; what is left of the header are tags.
+        if protocol::response_header_has_tags(key, version) && reader.tags(|_, _| Ok(())).is_err() {
+            return Err(self.failure(io::ErrorKind::InvalidData, "malformed response header"));
+        }
+        let header = reader.consumed();
+        let mut body = frame;
+        body.drain(..header);
+        self.events.push_back(Event::Response { id, version, body });
+        Ok(())
+    }
+}
