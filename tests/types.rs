@@ -89,6 +89,6 @@ fn fault_243_a_consumer_moves_to_another_thread_and_its_handle_is_shared() {
         }
     });
     assert_eq!(records.recv().unwrap().offset(), 0);
-    handle.clone().stop();
+    handle.stop();
     other.join().unwrap();
 }

@@ -314,7 +314,8 @@ impl KafkaConsumer {
     /// Moves the position of a partition: the next record handed out is the first at or after `offset`.
     ///
     /// Whether the partition has such an offset is seen when it is fetched; `auto_offset_reset` decides if not. Does not
-    /// block; what was buffered of the partition is dropped.
+    /// block; what was buffered of the partition is dropped. When its leader is just holding back an answer until new
+    /// records come, that request is given up with its connection, so that the records asked for come at once.
     ///
     /// # Errors
     /// [`Error::IllegalState`] where the partition is not assigned; [`Error::IllegalArgument`] for a negative offset.
