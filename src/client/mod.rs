@@ -467,35 +467,16 @@ impl KafkaClient {
             .min()
     }
 
+    /// When bytes last went to a node or came from it, while there is a connection.
+    #[must_use]
+    pub fn last_active(&self, key: NodeKey) -> Option<Instant> {
+        self.open(key).map(Connection::active)
+    }
+
     /// Whether a node has bytes for us that we leave in the kernel.
     #[must_use]
     pub fn is_gated(&self, key: NodeKey) -> bool {
         self.open(key).is_some_and(Connection::is_gated)
-    }
-
-    /// What stands in the way of every node that cannot be reached, as `address: cause; …`; empty where all can.
-    #[must_use]
-    pub fn describe_failures(&self, now: Instant) -> String {
-        let control = self.nodes.iter().filter(|(k, _)| k.role == Role::Control);
-        let failing = control.filter(|(k, _)| self.open(**k).is_none_or(|c| !c.is_ready()));
-        // Where something is connected, what nobody needed just now stands in no way.
-        let connected = self.is_connected();
-        let mut parts: Vec<String> = Vec::new();
-        for (key, node) in failing.filter(|(_, n)| !connected || n.is_troubled()) {
-            let text = node.describe(self.open(*key).map_or("", Connection::step), now);
-            // A bootstrap server is mostly one of the brokers too.
-            if !parts.contains(&text) {
-                parts.push(text);
-            }
-        }
-        // A broker that is there and does not answer is in the way, too.
-        for (key, node) in self.nodes.iter().filter(|(k, _)| k.role == Role::Control) {
-            let silent = self.open(*key).filter(|c| c.is_ready()).and_then(Connection::unanswered);
-            parts.extend(
-                silent.map(|api| format!("{}: waiting for the answer to {api}", node.host)),
-            );
-        }
-        parts.join("; ")
     }
 
     /// Whether any connection is ready.

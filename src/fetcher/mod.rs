@@ -272,9 +272,16 @@ impl Fetcher {
         if cx.now < flight.suspect_at {
             return;
         }
+        let key = NodeKey { id, role: Role::Fetch };
+        // Over a slow line a chunk takes long, and its bytes are no silence.
+        let active = cx.client.last_active(key).filter(|_| flight.heard);
+        if let Some(until) = active.map(|at| later(at, SILENCE)).filter(|until| cx.now < *until) {
+            flight.suspect_at = until;
+            return;
+        }
         flight.suspect_at = later(cx.now, SUSPICION);
         // It is we who do not read.
-        if !cx.client.is_gated(NodeKey { id, role: Role::Fetch }) {
+        if !cx.client.is_gated(key) {
             log::debug!(target: "kafka_blocking::fetch", "node {id} is silent: asking others whether it still leads");
             cx.metadata.avoid(id, cx.now);
         }

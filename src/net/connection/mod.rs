@@ -362,6 +362,12 @@ impl Connection {
         }
     }
 
+    /// When bytes last went either way.
+    #[must_use]
+    pub fn active(&self) -> Instant {
+        self.active
+    }
+
     /// The request whose answer is due next, for error texts.
     #[must_use]
     pub fn unanswered(&self) -> Option<&'static str> {
