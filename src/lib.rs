@@ -39,6 +39,8 @@
 //!
 //! `gzip`, `snappy`, `lz4` and `zstd`, all on by default: each reads batches that are compressed so.
 //!
+//! `serde`, off by default: [`TopicPartition`], [`OffsetAndMetadata`] and [`OffsetAndTimestamp`] can be kept outside Kafka.
+//!
 //! # Logging
 //!
 //! Through the crate `log`, with the targets `kafka_blocking::net` (connections), `kafka_blocking::metadata` and
@@ -86,7 +88,7 @@ pub use crate::{
     error::{BrokerError, ConfigError, Error, ErrorCode, Result},
     net::{resolver::Resolver, socket_options::socket},
     records::{Header, Headers, RecordRef, TimestampType},
-    types::TopicPartition,
+    types::{IsolationLevel, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition},
 };
 
 #[cfg(doctest)]
