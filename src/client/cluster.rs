@@ -32,12 +32,14 @@ pub struct Topic {
 }
 
 /// What is known of a partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
     /// The broker that leads it, unless there is none just now.
     pub leader: Option<i32>,
     /// How often the leader has changed; `None` where brokers do not tell.
     pub epoch: Option<i32>,
+    /// The brokers that have a copy of it.
+    pub replicas: Vec<i32>,
 }
 
 impl Cluster {
@@ -70,7 +72,8 @@ impl Cluster {
         let Some(entry) = entry.filter(|p| known && p.epoch.is_none_or(|old| old < epoch)) else {
             return false;
         };
-        *entry = Partition { leader: Some(leader), epoch: Some(epoch) };
+        entry.leader = Some(leader);
+        entry.epoch = Some(epoch);
         self.changes += 1;
         true
     }
@@ -78,6 +81,12 @@ impl Cluster {
     /// The brokers by id.
     pub fn brokers(&self) -> impl Iterator<Item = (i32, &HostPort)> {
         self.brokers.iter().map(|(id, host)| (*id, host))
+    }
+
+    /// Whether there is such a broker.
+    #[must_use]
+    pub fn has_broker(&self, id: i32) -> bool {
+        self.brokers.contains_key(&id)
     }
 
     /// What is known of a topic.
@@ -94,8 +103,8 @@ impl Cluster {
 
     /// What is known of a partition.
     #[must_use]
-    pub fn partition(&self, partition: &TopicPartition) -> Option<Partition> {
-        self.topics.get(partition.topic())?.partitions.get(&partition.partition()).copied()
+    pub fn partition(&self, partition: &TopicPartition) -> Option<&Partition> {
+        self.topics.get(partition.topic())?.partitions.get(&partition.partition())
     }
 
     /// The broker that leads a partition, if there is one and it is known.
@@ -142,7 +151,7 @@ impl Cluster {
             }
             for partition in &answer.partitions {
                 let old =
-                    topic.partitions.get(&partition.partition_index).copied().unwrap_or_default();
+                    topic.partitions.get(&partition.partition_index).cloned().unwrap_or_default();
                 topic.partitions.insert(partition.partition_index, newer(version, old, partition));
             }
         }
@@ -162,7 +171,8 @@ fn newer(version: i16, old: Partition, answer: &MetadataResponsePartition) -> Pa
     {
         return old;
     }
-    Partition { leader: Some(answer.leader_id).filter(|id| *id >= 0), epoch }
+    let leader = Some(answer.leader_id).filter(|id| *id >= 0);
+    Partition { leader, epoch, replicas: answer.replica_nodes.clone() }
 }
 
 #[cfg(test)]

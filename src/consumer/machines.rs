@@ -52,7 +52,7 @@ impl Machines {
             ),
             metadata: Metadata::new(options.metadata, retry_backoff, seed, now),
             subscriptions: Subscriptions::new(options.reset),
-            fetcher: Fetcher::new(options.fetch, retry_backoff),
+            fetcher: Fetcher::new(options.fetch.clone(), retry_backoff, options.metadata.max_age),
             resets: OffsetResets::new(retry_backoff),
             errors: VecDeque::new(),
             cluster_seen: 0,
@@ -66,14 +66,15 @@ impl Machines {
             self.route(event, now);
         }
         let changes = self.metadata.cluster().changes();
-        if changes != self.cluster_seen {
+        let changed = changes != self.cluster_seen;
+        if changed {
             self.cluster_seen = changes;
             for topic in self.metadata.cluster_mut().take_recreated() {
                 self.subscriptions.restart(&topic);
-                self.fetcher.discard_unassigned(&self.subscriptions);
             }
             self.subscriptions.update_from(self.metadata.cluster());
         }
+        self.subscriptions.check_epochs(self.metadata.cluster(), changed);
         let mut cx = Context {
             subscriptions: &mut self.subscriptions,
             metadata: &mut self.metadata,
@@ -83,6 +84,11 @@ impl Machines {
         self.resets.poll(&mut cx);
         self.fetcher.poll(&mut cx);
         self.metadata.poll(&mut self.client, now);
+    }
+
+    /// Brings what is ready in line with what the caller has paused, resumed or moved.
+    pub fn follow(&mut self) {
+        self.fetcher.follow(&mut self.subscriptions);
     }
 
     /// Nobody looked at the sockets for this long: no answer was late meanwhile.
@@ -133,7 +139,6 @@ impl Machines {
     /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
     pub fn subscription_changed(&mut self, now: Instant) {
         self.metadata.set_topics(self.subscriptions.topics(), now);
-        self.fetcher.discard_unassigned(&self.subscriptions);
     }
 
     /// The error of a call that took too long, with what stood in its way.

@@ -18,7 +18,7 @@ use crate::{
             ListOffsetsTopic,
         },
     },
-    subscriptions::PartitionId,
+    subscriptions::{PartitionId, Place},
     types::TopicPartition,
 };
 
@@ -220,7 +220,8 @@ impl OffsetResets {
             (Some(ErrorCode::NONE), Some(answer)) if answer.offset >= 0 => {
                 log::debug!(target: "kafka_blocking::fetch", "{partition}: {policy} is {}", answer.offset);
                 self.obstacle = None;
-                cx.subscriptions.set_position(id, answer.offset);
+                let epoch = Some(answer.leader_epoch).filter(|epoch| *epoch >= 0);
+                cx.subscriptions.set_position(id, Place { offset: answer.offset, epoch });
             }
             (Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED), _) => {
                 self.errors.push_back(Error::TopicAuthorizationFailed {
