@@ -22,6 +22,8 @@ use crate::{
 };
 
 mod answers;
+pub mod leaders;
+pub mod list_offsets;
 pub mod offsets;
 mod request;
 mod session;
