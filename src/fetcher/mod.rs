@@ -25,8 +25,10 @@ mod answers;
 pub mod leaders;
 pub mod list_offsets;
 pub mod offsets;
+pub mod query;
 mod request;
 mod session;
+pub mod validation;
 
 use request::{NAMES_BY_ID, fetch_request};
 use session::{Ask, Session};
