@@ -112,6 +112,7 @@ pub struct LeaderQueries<A: LeaderApi> {
     retry_at: BTreeMap<PartitionId, Instant>,
     /// Why a question has no answer yet, for error texts.
     obstacle: Option<(PartitionId, String)>,
+    cluster_seen: u64,
 }
 
 /// A request that is under way.
@@ -133,6 +134,7 @@ impl<A: LeaderApi> LeaderQueries<A> {
             asked: BTreeSet::new(),
             retry_at: BTreeMap::new(),
             obstacle: None,
+            cluster_seen: 0,
         }
     }
 
@@ -190,15 +192,19 @@ impl<A: LeaderApi> LeaderQueries<A> {
 
     /// The time is `cx.now`: whoever leads no longer is not waited for; about whoever is silent, others are asked.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        for request in self.in_flight.values_mut() {
-            let cluster = cx.metadata.cluster();
-            let asked = &mut self.asked;
-            request.questions.retain(|question| {
-                let leader = cluster.leader(&question.partition);
-                let stays = leader.is_none_or(|leader| leader == request.leader);
-                stays || !asked.remove(&question.id)
-            });
-            if cx.now >= request.suspect_at && !request.questions.is_empty() {
+        let cluster = cx.metadata.cluster();
+        if cluster.changes() != self.cluster_seen {
+            self.cluster_seen = cluster.changes();
+            for request in self.in_flight.values_mut() {
+                request.questions.retain(|question| {
+                    let leader = cluster.leader(&question.partition);
+                    let stays = leader.is_none_or(|leader| leader == request.leader);
+                    stays || !self.asked.remove(&question.id)
+                });
+            }
+        }
+        for request in self.in_flight.values_mut().filter(|r| !r.questions.is_empty()) {
+            if cx.now >= request.suspect_at {
                 request.suspect_at = later(cx.now, SILENCE);
                 cx.metadata.avoid(request.leader, cx.now);
             }

@@ -54,14 +54,8 @@ impl Validation {
     /// when it can be, and once at a time.
     pub fn ask(&mut self, mut epochs: Vec<Question<i32>>, cx: &mut Context<'_>) {
         self.queries.handle_timeout(cx);
-        if epochs.is_empty() {
-            self.queries.clear_obstacle();
-        }
         epochs.retain(|question| self.queries.is_free(question.id));
-        for (questions, error) in self.queries.ask(epochs, cx) {
-            log::debug!(target: "kafka_blocking::fetch", "positions are not checked: {error}");
-            questions.iter().for_each(|question| self.skip(question));
-        }
+        self.ask_free(epochs, cx);
     }
 
     /// Nobody looked at the sockets for this long.
@@ -105,13 +99,17 @@ impl Validation {
 
     /// Sends what the subscriptions want to know.
     pub fn poll(&mut self, cx: &mut Context<'_>) {
-        let epochs = cx.subscriptions.unvalidated().map(|(id, partition, epoch)| Question {
-            id,
-            partition: partition.clone(),
-            what: epoch,
-        });
-        let epochs = epochs.collect();
-        self.ask(epochs, cx);
+        self.queries.handle_timeout(cx);
+        let mut open = cx.subscriptions.unvalidated().peekable();
+        if open.peek().is_none() {
+            self.queries.clear_obstacle();
+            return;
+        }
+        let epochs = open
+            .filter(|(id, ..)| self.queries.is_free(*id))
+            .map(|(id, partition, what)| Question { id, partition: partition.clone(), what })
+            .collect();
+        self.ask_free(epochs, cx);
         self.tell(cx);
     }
 
@@ -135,6 +133,13 @@ impl Validation {
     }
 
     // Helpers
+
+    fn ask_free(&mut self, epochs: Vec<Question<i32>>, cx: &mut Context<'_>) {
+        for (questions, error) in self.queries.ask(epochs, cx) {
+            log::debug!(target: "kafka_blocking::fetch", "positions are not checked: {error}");
+            questions.iter().for_each(|question| self.skip(question));
+        }
+    }
 
     fn tell(&mut self, cx: &mut Context<'_>) {
         while let Some(Finding { id, asked, answer }) = self.poll_finding() {
