@@ -23,11 +23,15 @@ use crate::{
 
 mod aborted;
 mod answers;
+pub mod leaders;
+pub mod list_offsets;
 pub mod offsets;
 mod parking;
 mod replicas;
+pub mod query;
 mod request;
 mod session;
+pub mod validation;
 
 use aborted::AbortedFilter;
 use parking::Parked;

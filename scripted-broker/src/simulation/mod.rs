@@ -293,6 +293,7 @@ impl Simulation {
             (machines.client.poll_timeout(now), "client"),
             (machines.metadata.poll_timeout(&machines.client, now), "metadata"),
             (machines.resets.poll_timeout(), "resets"),
+            (machines.validation.poll_timeout(), "validation"),
             (machines.fetcher.poll_timeout(now), "fetcher"),
         ];
         let first = all.into_iter().filter_map(|(at, name)| Some((at?, name))).min();
