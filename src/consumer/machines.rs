@@ -73,6 +73,8 @@ impl Machines {
                 self.fetcher.discard_unassigned(&self.subscriptions);
             }
             self.subscriptions.update_from(self.metadata.cluster());
+            // A topic that a pattern matched may be gone.
+            self.fetcher.discard_unassigned(&self.subscriptions);
         }
         let mut cx = Context {
             subscriptions: &mut self.subscriptions,
@@ -132,7 +134,7 @@ impl Machines {
 
     /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
     pub fn subscription_changed(&mut self, now: Instant) {
-        self.metadata.set_topics(self.subscriptions.topics(), now);
+        self.metadata.set_interest(self.subscriptions.topics(), now);
         self.fetcher.discard_unassigned(&self.subscriptions);
     }
 

@@ -19,6 +19,7 @@ pub mod options;
 mod record;
 mod records;
 mod selector;
+mod topics;
 
 use cursor::Cursor;
 use driver::{Driver, Ended, Signals, deadline};
@@ -75,6 +76,7 @@ struct Limits {
     max_poll_records: usize,
     consumer_timeout: Option<Duration>,
     api_timeout: Duration,
+    exclude_internal_topics: bool,
 }
 
 impl KafkaConsumer {
@@ -120,6 +122,7 @@ impl KafkaConsumer {
                 max_poll_records: options.max_poll_records,
                 consumer_timeout: options.consumer_timeout,
                 api_timeout: options.api_timeout,
+                exclude_internal_topics: true,
             },
             closed: Cell::new(false),
         })
@@ -152,45 +155,6 @@ impl KafkaConsumer {
             }
         }
         self.change_subscription(|driver| driver.machines.subscriptions.assign(partitions))
-    }
-
-    /// Reads all partitions of these topics from now on, in place of what was subscribed before.
-    ///
-    /// There is no group: every consumer that subscribes so reads everything. Partitions that are added to a topic
-    /// later, and topics that come to exist later, are read as soon as metadata shows them. Does not block.
-    ///
-    /// # Errors
-    /// [`Error::IllegalState`] after [`assign`](Self::assign); [`Error::IllegalArgument`] for no topics at all, or a name
-    /// that cannot be a topic's.
-    ///
-    /// kafka-python: `subscribe(topics)`.
-    pub fn subscribe<I>(&self, topics: I) -> Result<()>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let topics: BTreeSet<Arc<str>> = topics.into_iter().map(|t| t.as_ref().into()).collect();
-        if topics.is_empty() {
-            return Err(Error::IllegalArgument("subscribe() needs at least one topic".into()));
-        }
-        topics.iter().try_for_each(|topic| check_topic(topic))?;
-        self.change_subscription(|driver| {
-            driver.machines.subscriptions.subscribe(topics, driver.machines.metadata.cluster())
-        })
-    }
-
-    /// Reads nothing from now on; what was buffered is dropped. [`assign`](Self::assign) and
-    /// [`subscribe`](Self::subscribe) are both possible afterwards. Does not block.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    ///
-    /// kafka-python: `unsubscribe`.
-    pub fn unsubscribe(&self) -> Result<()> {
-        self.change_subscription(|driver| {
-            driver.machines.subscriptions.unsubscribe();
-            Ok(())
-        })
     }
 
     /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
