@@ -246,8 +246,9 @@ impl Metadata {
 
     fn ask_refresh(&mut self, node: NodeKey, client: &mut KafkaClient, now: Instant) {
         let topics = self.wanted.named();
-        // What a call looks up is not created, so nothing is for as long as that takes.
-        let create = self.options.allow_auto_create && self.wanted.also.is_empty();
+        // What a call looks up is not created, so nothing is for as long as that takes. A pattern creates nothing.
+        let create =
+            self.options.allow_auto_create && self.wanted.also.is_empty() && topics.is_some();
         match send(node, topics.as_ref(), create, client, now) {
             Ok(id) => {
                 self.refresh.sent(id, node, now);
