@@ -289,7 +289,7 @@ fn behaviour_11_topics_come_as_any_list_of_names() {
     let consumer = builder(broker.address()).build().unwrap();
     consumer.subscribe(["foo"]).unwrap();
     consumer.subscribe(vec!["foo".to_owned()]).unwrap();
-    consumer.subscribe(&set(&["foo"])).unwrap();
+    consumer.subscribe(set(&["foo"])).unwrap();
     assert_eq!(consumer.subscription().unwrap(), Some(set(&["foo"])));
 }
 
