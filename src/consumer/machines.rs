@@ -184,7 +184,7 @@ impl Machines {
 
     /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
     pub fn subscription_changed(&mut self, now: Instant) {
-        self.metadata.set_topics(self.subscriptions.topics(), now);
+        self.metadata.set_interest(self.subscriptions.topics(), now);
     }
 
     /// The error of a call that took too long, with what stood in its way.

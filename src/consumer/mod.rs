@@ -17,12 +17,14 @@ mod driver;
 mod handle;
 mod iter;
 pub mod machines;
+mod offsets;
 pub mod options;
 mod positions;
 mod reading;
 mod record;
 mod records;
 mod selector;
+mod topics;
 
 pub use batch::{BatchRecords, RecordBatch};
 use cursor::Cursor;
@@ -85,6 +87,7 @@ struct Limits {
     consumer_timeout: Option<Duration>,
     api_timeout: Duration,
     read_committed: bool,
+    exclude_internal_topics: bool,
 }
 
 impl KafkaConsumer {
@@ -138,6 +141,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 consumer_timeout: options.consumer_timeout,
                 api_timeout: options.api_timeout,
                 read_committed: options.fetch.isolation == IsolationLevel::ReadCommitted,
+                exclude_internal_topics: true,
             },
             closed: Cell::new(false),
         })
@@ -161,54 +165,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         I::Item: Into<TopicPartition>,
     {
         let partitions: BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
-        for partition in &partitions {
-            check_topic(partition.topic())?;
-            if partition.partition() < 0 {
-                return Err(Error::IllegalArgument(
-                    format!("{partition}: partitions count from 0").into(),
-                ));
-            }
-        }
+        partitions.iter().try_for_each(check_partition)?;
         self.change_subscription(|driver| driver.machines.subscriptions.assign(partitions))
-    }
-
-    /// Reads all partitions of these topics from now on, in place of what was subscribed before.
-    ///
-    /// There is no group: every consumer that subscribes so reads everything. Partitions that are added to a topic
-    /// later, and topics that come to exist later, are read as soon as metadata shows them. Does not block.
-    ///
-    /// # Errors
-    /// [`Error::IllegalState`] after [`assign`](Self::assign); [`Error::IllegalArgument`] for no topics at all, or a name
-    /// that cannot be a topic's.
-    ///
-    /// kafka-python: `subscribe(topics)`.
-    pub fn subscribe<I>(&self, topics: I) -> Result<()>
-    where
-        I: IntoIterator,
-        I::Item: AsRef<str>,
-    {
-        let topics: BTreeSet<Arc<str>> = topics.into_iter().map(|t| t.as_ref().into()).collect();
-        if topics.is_empty() {
-            return Err(Error::IllegalArgument("subscribe() needs at least one topic".into()));
-        }
-        topics.iter().try_for_each(|topic| check_topic(topic))?;
-        self.change_subscription(|driver| {
-            driver.machines.subscriptions.subscribe(topics, driver.machines.metadata.cluster())
-        })
-    }
-
-    /// Reads nothing from now on; what was buffered is dropped. [`assign`](Self::assign) and
-    /// [`subscribe`](Self::subscribe) are both possible afterwards. Does not block.
-    ///
-    /// # Errors
-    /// [`Error::Closed`].
-    ///
-    /// kafka-python: `unsubscribe`.
-    pub fn unsubscribe(&self) -> Result<()> {
-        self.change_subscription(|driver| {
-            driver.machines.subscriptions.unsubscribe();
-            Ok(())
-        })
     }
 
     /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
@@ -273,6 +231,15 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             Ok(())
         })
     }
+}
+
+fn check_partition(partition: &TopicPartition) -> Result<()> {
+    check_topic(partition.topic())?;
+    if partition.partition() < 0 {
+        let why = format!("{partition}: partitions count from 0");
+        return Err(Error::IllegalArgument(why.into()));
+    }
+    Ok(())
 }
 
 fn check_topic(name: &str) -> Result<()> {

@@ -138,9 +138,11 @@ impl OffsetResets {
             }
             Verdict::Again => {}
         }
-    net::connection::RequestId,
-    protocol::{Request, list_offsets::ListOffsetsRequest},
-    subscriptions::Place,
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.errors.push_back(error);
+        while self.errors.len() > MOST_ERRORS {
             self.errors.pop_front();
         }
     }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use crate::{
-    Error, Result, client::cluster::Cluster, consumer::options::OffsetReset, types::TopicPartition,
+    Error, Result,
+    client::{cluster::Cluster, metadata::Interest, pattern::TopicPattern},
+    consumer::options::OffsetReset,
+    types::TopicPartition,
 };
 
 mod partition;
@@ -28,6 +31,13 @@ pub enum Mode {
     Assigned,
     /// `subscribe` without a group: all partitions of these topics.
     Topics(BTreeSet<Arc<str>>),
+    /// `subscribe_pattern` without a group: all partitions of the topics that match.
+    Pattern {
+        /// What they are to match.
+        pattern: TopicPattern,
+        /// Those that match, as far as they are known.
+        topics: BTreeSet<Arc<str>>,
+    },
 }
 
 /// All of it.
@@ -55,7 +65,7 @@ pub struct Subscriptions {
     toggled: BTreeSet<PartitionId>,
 }
 
-const EXCLUSIVE: &str = "choose one way to get partitions: subscribe() to topics or assign() partitions; unsubscribe() comes between them";
+const EXCLUSIVE: &str = "choose one way to get partitions: subscribe() to topics, subscribe_pattern() or assign() partitions; unsubscribe() comes between them";
 
 impl Subscriptions {
     /// Nothing is asked for yet; `policy` says where partitions begin.
@@ -85,7 +95,7 @@ impl Subscriptions {
     /// # Errors
     /// After [`subscribe`](Self::subscribe).
     pub fn assign(&mut self, partitions: BTreeSet<TopicPartition>) -> Result<()> {
-        if matches!(self.mode, Mode::Topics(_)) {
+        if matches!(self.mode, Mode::Topics(_) | Mode::Pattern { .. }) {
             return Err(Error::IllegalState(EXCLUSIVE.into()));
         }
         self.mode = if partitions.is_empty() { Mode::None } else { Mode::Assigned };
@@ -96,12 +106,25 @@ impl Subscriptions {
     /// Asks for all partitions of some topics.
     ///
     /// # Errors
-    /// After [`assign`](Self::assign).
+    /// After [`assign`](Self::assign) or [`subscribe_pattern`](Self::subscribe_pattern).
     pub fn subscribe(&mut self, topics: BTreeSet<Arc<str>>, cluster: &Cluster) -> Result<()> {
-        if self.mode == Mode::Assigned {
+        if !matches!(self.mode, Mode::None | Mode::Topics(_)) {
             return Err(Error::IllegalState(EXCLUSIVE.into()));
         }
         self.mode = Mode::Topics(topics);
+        self.update_from(cluster);
+        Ok(())
+    }
+
+    /// Asks for all partitions of the topics that match.
+    ///
+    /// # Errors
+    /// After [`assign`](Self::assign) or [`subscribe`](Self::subscribe).
+    pub fn subscribe_pattern(&mut self, pattern: TopicPattern, cluster: &Cluster) -> Result<()> {
+        if !matches!(self.mode, Mode::None | Mode::Pattern { .. }) {
+            return Err(Error::IllegalState(EXCLUSIVE.into()));
+        }
+        self.mode = Mode::Pattern { pattern, topics: BTreeSet::new() };
         self.update_from(cluster);
         Ok(())
     }
@@ -114,7 +137,11 @@ impl Subscriptions {
 
     /// Takes over the partitions that subscribed topics have now.
     pub fn update_from(&mut self, cluster: &Cluster) {
-        let Mode::Topics(topics) = &self.mode else { return };
+        if let Mode::Pattern { pattern, topics } = &mut self.mode {
+            let matching = cluster.topics().filter(|(name, t)| pattern.matches(name, t.internal));
+            *topics = matching.map(|(name, _)| name.clone()).collect();
+        }
+        let Some(topics) = self.subscription() else { return };
         let mut wanted = BTreeSet::new();
         for name in topics {
             let known = cluster.topic(name).map(|t| &t.partitions);
@@ -429,12 +456,24 @@ impl Subscriptions {
         &self.mode
     }
 
+    /// The topics that are subscribed to; `None` while none are.
+    #[must_use]
+    pub fn subscription(&self) -> Option<&BTreeSet<Arc<str>>> {
+        match &self.mode {
+            Mode::Topics(topics) | Mode::Pattern { topics, .. } => Some(topics),
+            Mode::None | Mode::Assigned => None,
+        }
+    }
+
     /// The topics of which metadata is needed.
     #[must_use]
-    pub fn topics(&self) -> BTreeSet<Arc<str>> {
+    pub fn topics(&self) -> Interest {
         match &self.mode {
-            Mode::Topics(topics) => topics.clone(),
-            _ => self.ids.keys().map(|p| p.shared_topic().clone()).collect(),
+            Mode::Topics(topics) => Interest::Topics(topics.clone()),
+            Mode::Pattern { pattern, .. } => Interest::Matching(pattern.clone()),
+            Mode::None | Mode::Assigned => {
+                Interest::Topics(self.ids.keys().map(|p| p.shared_topic().clone()).collect())
+            }
         }
     }
 

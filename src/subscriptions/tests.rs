@@ -1,6 +1,7 @@
 //! What the user asked for, step by step.
 
 use super::*;
+use crate::client::pattern::TopicPattern;
 
 fn at(offset: i64) -> Place {
     Place { offset, epoch: None }
@@ -42,7 +43,14 @@ fn fault_237_assign_and_subscribe_exclude_each_other() {
         Err(Error::IllegalState(_))
     ));
     let mut s = Subscriptions::new(OffsetReset::Latest);
-    s.subscribe(topics, &Cluster::default()).unwrap();
+    s.subscribe(topics.clone(), &Cluster::default()).unwrap();
+    assert!(matches!(s.assign(partitions(&[0])), Err(Error::IllegalState(_))));
+    let pattern = TopicPattern::new("t", true).unwrap();
+    let switch = s.subscribe_pattern(pattern.clone(), &Cluster::default());
+    assert!(matches!(switch, Err(Error::IllegalState(_))));
+    s.unsubscribe();
+    s.subscribe_pattern(pattern, &Cluster::default()).unwrap();
+    assert!(matches!(s.subscribe(topics, &Cluster::default()), Err(Error::IllegalState(_))));
     assert!(matches!(s.assign(partitions(&[0])), Err(Error::IllegalState(_))));
 }
 
