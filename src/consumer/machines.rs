@@ -52,7 +52,7 @@ impl Machines {
             ),
             metadata: Metadata::new(options.metadata, retry_backoff, seed, now),
             subscriptions: Subscriptions::new(options.reset),
-            fetcher: Fetcher::new(options.fetch, retry_backoff),
+            fetcher: Fetcher::new(options.fetch.clone(), retry_backoff),
             resets: OffsetResets::new(retry_backoff),
             errors: VecDeque::new(),
             cluster_seen: 0,

@@ -11,6 +11,7 @@ use crate::{
         socket_options::SocketOptions,
     },
     options::{Millis, Refused, options},
+    types::IsolationLevel,
 };
 
 mod refused;
@@ -208,6 +209,21 @@ options! {
     ///
     /// The older names `"smallest"` and `"largest"` are taken too. Where kafka-python takes anything else for `none`, it is refused.
     auto_offset_reset: OffsetReset = "latest";
+
+    /// Whether records of transactions are read before they are committed: `"read_uncommitted"`, which reads everything, or
+    /// `"read_committed"`, which leaves out what was aborted and stops before the first record of an open transaction; also
+    /// as 0 and 1, or an [`IsolationLevel`]. Sent in every fetch and every question for offsets as `isolation_level`.
+    ///
+    /// With `"read_committed"` the end of a partition is its last stable offset.
+    isolation_level: IsolationLevel = "read_uncommitted";
+
+    /// The rack, or the zone, in which this program runs. A leader that knows of a replica there sends the consumer to it
+    /// (KIP-392). Sent in every fetch as `rack_id`. Empty stands for none.
+    client_rack: String = "", shown "none";
+
+    /// Whether a pattern that is subscribed to leaves out the topics that brokers keep for themselves, such as
+    /// `__consumer_offsets`. They can be subscribed to by name in any case.
+    exclude_internal_topics: bool = true;
 
     /// Whether the checksum of every batch is verified before its records are handed out.
     check_crcs: bool = true;

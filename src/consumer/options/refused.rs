@@ -20,9 +20,6 @@ pub(super) const NOT_SERVED: &[&str] = &[
     // Records.
     "key_deserializer",
     "value_deserializer",
-    "isolation_level",
-    "exclude_internal_topics",
-    "client_rack",
     // Security and the way to the brokers.
     "security_protocol",
     "ssl_context",

@@ -1,6 +1,6 @@
 //! Whether the options fit together, and the parsed values that the machines are built from.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::{ConsumerBuilder, ConsumerValues, DnsLookup, OffsetReset};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         socket_options::{SocketOption, receive_buffer, send_buffer},
     },
     options::Millis,
+    types::IsolationLevel,
 };
 
 /// The options of a consumer, checked: what each machine needs of them, in the machine's types.
@@ -27,6 +28,8 @@ pub struct Resolved {
     pub metadata: MetadataOptions,
     pub fetch: FetchOptions,
     pub reset: OffsetReset,
+    /// Of a pattern that is subscribed to.
+    pub exclude_internal_topics: bool,
     /// At least 1.
     pub max_poll_records: usize,
     /// `None` is no limit.
@@ -67,7 +70,7 @@ pub struct MetadataOptions {
 }
 
 /// What the fetcher needs to know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FetchOptions {
     pub min_bytes: i32,
     /// Fits the protocol: no more than `i32::MAX` milliseconds.
@@ -79,6 +82,9 @@ pub struct FetchOptions {
     pub max_decompressed: usize,
     /// Whether fetch sessions are used.
     pub sessions: bool,
+    pub isolation: IsolationLevel,
+    /// Fits the protocol; empty is none.
+    pub rack: Arc<str>,
 }
 
 impl ConsumerBuilder {
@@ -90,6 +96,7 @@ impl ConsumerBuilder {
         }
         let values = self.values;
         check_client_id(&values.client_id)?;
+        check_length("client_rack", &values.client_rack)?;
         check_times(&values)?;
         Ok(Resolved {
             connection: connection(&values),
@@ -105,11 +112,14 @@ impl ConsumerBuilder {
                 check_crcs: values.check_crcs,
                 max_decompressed: values.max_decompressed_batch_bytes,
                 sessions: values.enable_incremental_fetch_sessions,
+                isolation: values.isolation_level,
+                rack: values.client_rack.into(),
             },
             servers: values.bootstrap_servers.into_vec(),
             topics: values.topics.into_vec(),
             client_id: values.client_id,
             reset: values.auto_offset_reset,
+            exclude_internal_topics: values.exclude_internal_topics,
             max_poll_records: values.max_poll_records,
             consumer_timeout: values.consumer_timeout_ms.map(Millis::get),
             api_timeout: values.default_api_timeout_ms.get(),
@@ -148,11 +158,17 @@ fn wait(time: Millis) -> Duration {
 }
 
 fn check_client_id(client_id: &str) -> Result<()> {
-    // The protocol counts its bytes in an int16.
-    if client_id.is_empty() || client_id.len() > 32_767 {
-        let allowed = "must have from 1 to 32767 bytes";
-        let shown: String = client_id.chars().take(40).collect();
-        return Err(Error::configuration("client_id", shown, allowed));
+    if client_id.is_empty() {
+        return refuse(("client_id", client_id), "must not be empty".to_owned());
+    }
+    check_length("client_id", client_id)
+}
+
+fn check_length(name: &'static str, text: &str) -> Result<()> {
+    // The protocol counts the bytes of a text in an int16.
+    if text.len() > 32_767 {
+        let shown: String = text.chars().take(40).chain(['…']).collect();
+        return refuse((name, shown), "must have no more than 32767 bytes".to_owned());
     }
     Ok(())
 }

@@ -68,6 +68,7 @@ fn the_defaults_are_those_of_kafka_python_3() {
     assert_eq!(options.client_id, format!("kafka-blocking-{}", env!("CARGO_PKG_VERSION")));
     assert!(options.topics.is_empty());
     assert_eq!(options.reset, OffsetReset::Latest);
+    assert!(options.exclude_internal_topics);
     assert_eq!(options.max_poll_records, 500);
     assert_eq!(options.consumer_timeout, None);
     assert_eq!(options.api_timeout, millis(60_000));
@@ -101,6 +102,7 @@ fn the_defaults_of_connections_and_fetches_are_those_of_kafka_python_3() {
     assert_eq!((fetch.max_bytes, fetch.partition_max_bytes), (52_428_800, 1_048_576));
     assert!(fetch.check_crcs && fetch.sessions);
     assert_eq!(fetch.max_decompressed, 256 << 20);
+    assert_eq!((fetch.isolation, &*fetch.rack), (IsolationLevel::ReadUncommitted, ""));
 }
 
 /// A value of each option that differs from its default, as text.
@@ -118,6 +120,9 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("reconnect_backoff_max_ms", "9"),
     ("max_in_flight_requests_per_connection", "10"),
     ("auto_offset_reset", "Earliest"),
+    ("isolation_level", "Read-Committed"),
+    ("client_rack", "zone b"),
+    ("exclude_internal_topics", "off"),
     ("check_crcs", "False"),
     ("metadata_max_age_ms", "11"),
     ("max_poll_records", "12"),
@@ -299,11 +304,13 @@ fn fault_234_what_the_protocol_counts_in_an_int32_fits_it() {
 fn fault_234_negative_and_empty_values_are_refused() {
     for name in ConsumerBuilder::NAMES {
         let negative = builder().set(name, "-5").resolve();
-        let may = ["client_id", "consumer_timeout_ms", "bootstrap_servers", "topics"];
+        let may =
+            ["client_id", "client_rack", "consumer_timeout_ms", "bootstrap_servers", "topics"];
         assert_eq!(negative.is_ok(), may.contains(name), "{name}: {negative:?}");
         let empty = builder().set(name, "").resolve();
-        // These four can be without a value, and `socket_options` and `topics` without an entry.
+        // These can be without a value, and `socket_options` and `topics` without an entry.
         let may = [
+            "client_rack",
             "consumer_timeout_ms",
             "receive_buffer_bytes",
             "send_buffer_bytes",
@@ -409,8 +416,27 @@ fn fault_239_a_wrong_topic_is_refused_under_its_option() {
 }
 
 #[test]
-fn a_client_id_must_fit_the_header_of_a_request() {
-    assert_eq!(refused(builder().client_id("")).option, "client_id");
-    assert_eq!(refused(builder().client_id("x".repeat(32_768))).option, "client_id");
+fn fault_234_a_text_must_fit_the_protocol_and_a_client_has_a_name() {
+    assert_eq!(refused(builder().client_id("")).allowed, "must not be empty");
+    for name in ["client_id", "client_rack"] {
+        let error = refused(builder().set(name, &"x".repeat(32_768)));
+        assert_eq!(error.option, name);
+        assert_eq!(error.allowed, "must have no more than 32767 bytes");
+        assert!(error.value.len() < 50, "it is shown shortened: {error}");
+        assert!(builder().set(name, &"x".repeat(32_767)).resolve().is_ok());
+    }
     assert_eq!(resolved(builder().client_id("me")).client_id, "me");
+    assert_eq!(&*resolved(builder().client_rack("zone b")).fetch.rack, "zone b");
+}
+
+#[test]
+fn isolation_level_takes_the_texts_and_the_numbers_of_kafka_python() {
+    let level = |builder| resolved(builder).fetch.isolation;
+    assert_eq!(level(builder().isolation_level("READ-COMMITTED")), IsolationLevel::ReadCommitted);
+    assert_eq!(level(builder().isolation_level(1)), IsolationLevel::ReadCommitted);
+    let error = refused(builder().isolation_level("committed"));
+    assert_eq!(
+        error.to_string(),
+        "isolation_level = \"committed\": must be read_uncommitted or read_committed"
+    );
 }
