@@ -80,10 +80,11 @@ pub mod setting {
 }
 
 pub use crate::{
+    client::options::{ClientOptions, DnsLookup},
     consumer::{
         ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, Raw,
         RecordBuilder, Records,
-        options::{ConsumerBuilder, DnsLookup, OffsetReset},
+        options::{ConsumerBuilder, OffsetReset},
     },
     error::{BrokerError, ConfigError, Error, ErrorCode, Result},
     net::{resolver::Resolver, socket_options::socket},
