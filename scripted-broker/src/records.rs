@@ -1,5 +1,7 @@
 //! How records become a batch of the newest format (magic 2): as small as a test needs it, without compression.
 
+use crate::unpack::unpack;
+
 /// The offset of the attributes in a batch, from where on the checksum covers it.
 const CHECKED: usize = 21;
 
@@ -98,49 +100,20 @@ pub fn seal(batch: &mut [u8]) {
     batch[17..CHECKED].copy_from_slice(&crc.to_be_bytes());
 }
 
-/// Offset and value of each record in whole batches without compression.
+/// Offset and value of each record in whole batches, without those of markers.
 ///
 /// # Panics
-/// Where the bytes are anything else: they were made by [`encode_batch`].
+/// Where the bytes are anything else.
 pub(crate) fn decode_batches(mut bytes: &[u8]) -> Vec<(i64, Option<Vec<u8>>)> {
     let mut records = Vec::new();
-    while let Some((head, _)) = bytes.split_at_checked(61) {
-        let base = i64::from_be_bytes(head[..8].try_into().expect("eight bytes"));
-        let length = u32::from_be_bytes(head[8..12].try_into().expect("four bytes"));
-        let (batch, rest) = bytes.split_at(12 + length as usize);
-        bytes = rest;
-        let mut left = &batch[61..];
-        while !left.is_empty() {
-            let length = read_length(&mut left).expect("a length");
-            let (mut record, rest) = left.split_at(length);
-            left = rest;
-            record = &record[1..]; // attributes
-            let _timestamp = read_varint(&mut record);
-            let offset = base + read_varint(&mut record);
-            let key = read_length(&mut record).unwrap_or(0);
-            record = &record[key..];
-            let value = read_length(&mut record).map(|n| record[..n].to_vec());
-            records.push((offset, value));
+    while !bytes.is_empty() {
+        let batch = unpack(bytes).expect("a well-formed batch");
+        bytes = &bytes[batch.header.total_len()..];
+        if !batch.header.is_control() {
+            records.extend(batch.records.into_iter().map(|r| (r.offset, r.value)));
         }
     }
     records
-}
-
-fn read_length(bytes: &mut &[u8]) -> Option<usize> {
-    usize::try_from(read_varint(bytes)).ok()
-}
-
-fn read_varint(bytes: &mut &[u8]) -> i64 {
-    let (mut value, mut shift) = (0_u64, 0);
-    loop {
-        let byte = bytes[0];
-        *bytes = &bytes[1..];
-        value |= u64::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte < 0x80 {
-            return (value >> 1).cast_signed() ^ -((value & 1).cast_signed());
-        }
-    }
 }
 
 fn encode_record(out: &mut Vec<u8>, record: &Record, timestamp_delta: i64, offset_delta: i64) {

@@ -29,7 +29,7 @@ fn every_version_of_metadata_names_the_node_and_the_topic() {
         assert_eq!(response.topics[0].partitions.len(), 2, "v{version}");
         assert_eq!(response.topics[0].partitions[1].leader_id, 1);
     }
-    let unknown = client.ask(13, &MetadataRequest::topics(["nobody's"]));
+    let unknown = client.ask(13, &MetadataRequest::topics(["nobodys"]));
     assert_eq!(unknown.topics[0].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0);
 }
 
@@ -84,6 +84,7 @@ fn a_fetch_with_another_leader_epoch_or_at_another_node_is_refused() {
     let broker = ScriptedBroker::cluster(2);
     broker.create_topic("t", 1);
     broker.move_leader("t", 0, 2);
+    broker.with_state(|state| state.partition_mut("t", 0).replicas = vec![2]);
     let mut old = Client::connect(broker.address_of(1));
     let mut new = Client::connect(broker.address_of(2));
     let with_epoch = |epoch| {
