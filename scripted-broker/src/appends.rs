@@ -54,7 +54,6 @@ impl State {
     }
 
     /// Appends the marker that ends a producer's transaction, or something like it; gives its offset.
-    #[expect(clippy::needless_pass_by_value, reason = "tests write the marker down here")]
     pub fn append_marker(
         &mut self,
         topic: &str,

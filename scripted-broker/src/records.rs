@@ -1,5 +1,7 @@
 //! How records become a batch of the newest format (magic 2): as small as a test needs it, without compression.
 
+use kafka_blocking::records::next_batch_len;
+
 use crate::unpack::unpack;
 
 /// The offset of the attributes in a batch, from where on the checksum covers it.
@@ -106,9 +108,10 @@ pub fn seal(batch: &mut [u8]) {
 /// Where the bytes are anything else.
 pub(crate) fn decode_batches(mut bytes: &[u8]) -> Vec<(i64, Option<Vec<u8>>)> {
     let mut records = Vec::new();
-    while !bytes.is_empty() {
-        let batch = unpack(bytes).expect("a well-formed batch");
-        bytes = &bytes[batch.header.total_len()..];
+    while let Some(length) = next_batch_len(bytes).expect("the length of a batch") {
+        let (batch, rest) = bytes.split_at(length);
+        bytes = rest;
+        let batch = unpack(batch).expect("a well-formed batch");
         if !batch.header.is_control() {
             records.extend(batch.records.into_iter().map(|r| (r.offset, r.value)));
         }
