@@ -14,6 +14,10 @@
 //! assert!(address.starts_with("127.0.0.1:"));
 //! ```
 //!
+//! What is in the logs decides what is told about it: of transactions ([`Marker`]), the last stable offset and what was
+//! aborted; of elections ([`State::elect_unclean`]), where epochs ended and where logs part; of replicas
+//! ([`Follower`], [`State::rack_aware`]), who is near and how much it has.
+//!
 //! The same brokers without sockets are a [`Cluster`], which [`Simulation`] drives against the consumer's machines.
 
 mod answers;

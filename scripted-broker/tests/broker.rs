@@ -165,6 +165,34 @@ fn a_fetch_session_remembers_and_answers_only_what_has_changed() {
 }
 
 #[test]
+fn offsets_that_compaction_took_are_in_the_log_and_give_what_comes_next() {
+    let broker = with_records(1);
+    let mut client = Client::to(&broker);
+    broker.with_state(|state| state.partition_mut("t", 0).log.skip_to(9));
+    broker.append("t", 0, ["j"]);
+    let response = client.ask(12, &fetch(12, &[(0, 5)]));
+    let data = response.responses.iter().next().unwrap().partitions.iter().next().unwrap();
+    assert_eq!(data.records.as_slice()[..8], 9_i64.to_be_bytes());
+    assert_eq!((data.error_code, data.high_watermark), (0, 10));
+}
+
+#[test]
+fn a_session_tells_that_records_were_deleted() {
+    let broker = with_records(1);
+    let mut client = Client::to(&broker);
+    let mut request = fetch(12, &[(0, 3)]);
+    request.session_epoch = 0;
+    let session_id = client.ask(12, &request).session_id;
+    broker.delete_records_before("t", 0, 2);
+    let next = FetchRequest { session_id, session_epoch: 1, topics: vec![], ..request };
+    let response = client.ask(12, &next);
+    let data = response.responses.iter().next().unwrap().partitions.iter().next().unwrap();
+    assert_eq!((data.error_code, data.log_start_offset), (0, 2));
+    let deleted = client.ask(12, &fetch(12, &[(0, 1)]));
+    assert_eq!(outcome(&deleted), [(0, ErrorCode::OFFSET_OUT_OF_RANGE.0, 0)]);
+}
+
+#[test]
 fn a_session_by_name_does_not_go_on_by_id() {
     let broker = with_records(1);
     let mut client = Client::to(&broker);
