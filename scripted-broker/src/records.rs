@@ -1,9 +1,5 @@
 //! How records become a batch of the newest format (magic 2): as small as a test needs it, without compression.
 
-use kafka_blocking::records::next_batch_len;
-
-use crate::unpack::unpack;
-
 /// The offset of the attributes in a batch, from where on the checksum covers it.
 const CHECKED: usize = 21;
 
@@ -102,23 +98,6 @@ pub fn seal(batch: &mut [u8]) {
     batch[17..CHECKED].copy_from_slice(&crc.to_be_bytes());
 }
 
-/// Offset and value of each record in whole batches, without those of markers.
-///
-/// # Panics
-/// Where the bytes are anything else.
-pub(crate) fn decode_batches(mut bytes: &[u8]) -> Vec<(i64, Option<Vec<u8>>)> {
-    let mut records = Vec::new();
-    while let Some(length) = next_batch_len(bytes).expect("the length of a batch") {
-        let (batch, rest) = bytes.split_at(length);
-        bytes = rest;
-        let batch = unpack(batch).expect("a well-formed batch");
-        if !batch.header.is_control() {
-            records.extend(batch.records.into_iter().map(|r| (r.offset, r.value)));
-        }
-    }
-    records
-}
-
 fn encode_record(out: &mut Vec<u8>, record: &Record, timestamp_delta: i64, offset_delta: i64) {
     let mut body = vec![0]; // attributes
     varint(&mut body, timestamp_delta);
@@ -156,6 +135,7 @@ fn varint(out: &mut Vec<u8>, value: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unpack::unpack;
 
     #[test]
     fn varints_are_zigzag_with_seven_bits_a_byte() {
@@ -178,11 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded_with_its_offsets() {
-        let mut bytes = encode_batch(&[Record::new("k", "a"), Record::default().header("h", "v")]);
-        bytes.extend(encode_batch(&["long ".repeat(100).into()]));
-        let values = decode_batches(&bytes);
-        let long = Some("long ".repeat(100).into_bytes());
-        assert_eq!(values, [(0, Some(b"a".to_vec())), (1, None), (0, long)]);
+    fn what_is_encoded_is_unpacked_with_its_offsets() {
+        let long = "long ".repeat(100);
+        let records =
+            [Record::new("k", "a"), Record::default().header("h", "v"), long.clone().into()];
+        let unpacked = unpack(&encode_batch(&records)).unwrap();
+        let values: Vec<_> = unpacked.into_iter().map(|r| (r.offset, r.value)).collect();
+        let long = Some(long.into_bytes());
+        assert_eq!(values, [(0, Some(b"a".to_vec())), (1, None), (2, long)]);
     }
 }

@@ -5,7 +5,7 @@ use kafka_blocking::records::ControlType;
 use self::{epochs::Epochs, transactions::Transactions};
 use crate::{
     records::{Record, encode_batch, seal},
-    unpack::{Unpacked, unpack},
+    unpack::unpack,
 };
 
 mod epochs;
@@ -139,7 +139,7 @@ impl Log {
         if attributes & CONTROL == 0 {
             return self.transactions.append(producer_id, base);
         }
-        match control_type(batch) {
+        match ControlType::of_batch(batch) {
             Some(ControlType::Commit) => self.transactions.end(producer_id, base, false),
             Some(ControlType::Abort) => self.transactions.end(producer_id, base, true),
             _ => {}
@@ -151,11 +151,6 @@ impl Log {
 const LOG_APPEND_TIME: u8 = 8;
 const TRANSACTIONAL: u8 = 16;
 const CONTROL: u8 = 32;
-
-fn control_type(batch: &[u8]) -> Option<ControlType> {
-    let records = unpack(batch).ok()?.records;
-    ControlType::parse(records.first()?.key.as_deref()?).ok()
-}
 
 // Looks
 impl Log {
@@ -288,9 +283,7 @@ impl Stored {
             i32::from_be_bytes(self.bytes[12..16].try_into().expect("four bytes of a header"));
         let found = |offset, timestamp| Found { offset, timestamp, leader_epoch };
         match unpack(&self.bytes) {
-            Ok(Unpacked { records, .. }) => {
-                records.into_iter().map(|r| found(r.offset, r.timestamp)).collect()
-            }
+            Ok(records) => records.into_iter().map(|r| found(r.offset, r.timestamp)).collect(),
             Err(_) => {
                 let time = |at: usize| self.bytes[at..at + 8].try_into().map(i64::from_be_bytes);
                 let times = [(self.base, time(27)), (self.last, time(35))];
