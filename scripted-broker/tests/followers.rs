@@ -17,7 +17,9 @@ fn ms(n: u64) -> Duration {
 
 /// `t-0` is led by node 1, in rack a; node 2 is in rack b, as the consumer, and node 3 in c.
 fn near_node_2() -> Simulation {
-    let mut sim = Simulation::new(3, 1, |o| o.auto_offset_reset("earliest").client_rack("b"));
+    let mut sim = Simulation::new(3, 1, |o| {
+        o.bootstrap_servers("10.0.0.1:9092").auto_offset_reset("earliest").client_rack("b")
+    });
     sim.cluster.state.create_topic("t", 1);
     sim.cluster.state.rack_aware = true;
     for (node, rack) in [(1, "a"), (2, "b"), (3, "c")] {

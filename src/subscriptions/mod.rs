@@ -439,6 +439,12 @@ impl Subscriptions {
         self.states.get_mut(&id).is_some_and(|state| std::mem::take(&mut state.moved))
     }
 
+    /// Whether the state of any partition has changed since [`take_touched`](Self::take_touched).
+    #[must_use]
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     /// The partitions whose state has changed since the last call.
     pub fn take_touched(&mut self) -> BTreeSet<PartitionId> {
         std::mem::take(&mut self.touched)
