@@ -147,6 +147,23 @@ fn behaviour_39_out_of_range_is_a_reset_with_a_policy_and_an_error_with_the_offs
 }
 
 #[test]
+fn behaviour_41_an_error_that_waits_to_be_told_is_dropped_by_a_seek_of_its_partition() {
+    let mut sim = topic(2, "none", 1 << 20);
+    sim.seek(("t", 0), 99);
+    sim.seek(("t", 1), 99);
+    sim.set_consuming(false);
+    sim.run_for(ms(300));
+    sim.seek(("t", 0), 7);
+    sim.run_for(ms(300));
+    assert_eq!(sim.errors().len(), 0, "nobody has asked yet");
+    sim.set_consuming(true);
+    sim.run_for(ms(50));
+    assert_eq!(offsets(&sim, 0), [7, 8, 9]);
+    let errors: Vec<_> = sim.errors().iter().map(|(_, error)| error.to_string()).collect();
+    assert!(errors.len() == 1 && errors[0].contains("t-1"), "{errors:?}");
+}
+
+#[test]
 fn fault_176_a_last_batch_that_is_cut_is_ignored_and_fetched_without_a_pause() {
     // Two batches and a half in each answer.
     let mut sim = topic(1, "earliest", 250);
@@ -219,7 +236,8 @@ fn fault_177_a_broker_that_is_too_old_to_send_a_batch_whole_is_no_endless_loop()
 
 #[test]
 fn fault_178_ends_of_logs_that_are_unknown_or_go_back_are_taken_as_they_are() {
-    let ends = [(-1, -1, -1), (3, 2, 1), (0, 0, 0), (i64::MAX, i64::MAX, i64::MAX), (i64::MIN, -5, -9)];
+    let ends =
+        [(-1, -1, -1), (3, 2, 1), (0, 0, 0), (i64::MAX, i64::MAX, i64::MAX), (i64::MIN, -5, -9)];
     for (high, stable, start) in ends {
         for isolation in ["read_uncommitted", "read_committed"] {
             let mut sim = Simulation::new(1, 1, |o| {
@@ -231,7 +249,8 @@ fn fault_178_ends_of_logs_that_are_unknown_or_go_back_are_taken_as_they_are() {
             sim.run_until(MINUTE, |sim| sim.received().len() == 5);
             sim.run_for(ms(1_000));
             rewrite(&mut sim, move |p| {
-                (p.high_watermark, p.last_stable_offset, p.log_start_offset) = (high, stable, start);
+                (p.high_watermark, p.last_stable_offset, p.log_start_offset) =
+                    (high, stable, start);
             });
             sim.run_for(ms(1_000));
             append(&mut sim, 0, 5);
