@@ -217,8 +217,8 @@ fn replica_fails(fail: impl Fn(&mut Simulation), within: Duration) {
     let before = fetches(&sim);
     sim.run_for(ms(10_000));
     let again = fetched_from(&sim, before);
-    assert!(again.iter().all(|node| *node == 1), "no going back and forth: {again:?}");
     assert!(again.len() < 40, "{} fetches in ten seconds", again.len());
+    assert!(again.iter().all(|node| *node == 1), "no going back and forth: {again:?}");
     for _ in 0..20 {
         let (_, took) = next_comes(&mut sim, 2 * MINUTE);
         assert!(took <= within, "later, when the leader is told the rack again: {took:?}");
@@ -240,6 +240,39 @@ fn behaviour_48_a_replica_that_falls_silent_is_left_for_the_leader() {
 #[test]
 fn behaviour_48_a_replica_that_cannot_be_reached_is_left_for_the_leader() {
     replica_fails(|sim| sim.set_reach(Simulation::address(2), Reach::Lost), ms(2_000));
+}
+
+#[test]
+fn behaviour_48_a_replica_that_answers_with_errors_is_left_for_the_leader() {
+    let codes = [
+        ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ErrorCode::REPLICA_NOT_AVAILABLE,
+        ErrorCode::KAFKA_STORAGE_ERROR,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode::UNKNOWN_LEADER_EPOCH,
+        ErrorCode::UNKNOWN_SERVER_ERROR,
+    ];
+    for code in codes {
+        for whole in [false, true] {
+            let mut sim = following();
+            sim.cluster.on::<FetchRequest>().node(2).rewrite(move |response| {
+                response.error_code = if whole { code.0 } else { 0 };
+                for p in response.responses.iter_mut().flat_map(|t| t.partitions.iter_mut()) {
+                    p.error_code = code.0;
+                    p.records = Vec::new().into();
+                }
+            });
+            // What is under way comes without an error.
+            sim.run_for(ms(600));
+            let (_, took) = next_comes(&mut sim, ms(2_000));
+            assert!(took < ms(500), "{code}: {took:?}");
+            let before = fetches(&sim);
+            sim.run_for(ms(10_000));
+            let again = fetched_from(&sim, before);
+            assert!(again.len() < 40 && again.iter().all(|node| *node == 1), "{code}: back again");
+            all_is_well(&sim);
+        }
+    }
 }
 
 #[test]

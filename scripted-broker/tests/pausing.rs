@@ -240,3 +240,27 @@ fn behaviour_36_a_paused_partition_is_checked_when_its_leader_changes() {
     sim.run_until(ms(2_000), |sim| sim.received().len() == 22);
     assert_eq!(offsets(&sim, 0)[10..], [6, 7]);
 }
+
+#[test]
+fn fault_166_what_is_kept_of_paused_partitions_is_bounded_and_the_rest_fetched_again() {
+    let mut sim = Simulation::new(1, 1, |o| {
+        o.auto_offset_reset("earliest")
+            .fetch_max_bytes(64 << 20)
+            .max_partition_fetch_bytes(64 << 20)
+    });
+    sim.cluster.state.create_topic("t", 1);
+    for _ in 0..24 {
+        sim.cluster.state.append("t", 0, [vec![b'x'; 1_000_000]]);
+    }
+    sim.assign([("t", 0)]);
+    sim.cluster.on::<FetchRequest>().once().delay(ms(50));
+    fetch_is_under_way(&mut sim);
+    pause(&mut sim, 0);
+    sim.run_for(ms(3_000));
+    let before = fetches(&sim);
+    resume(&mut sim, 0);
+    sim.run_until(MINUTE, |sim| offsets(sim, 0).len() == 24);
+    assert_eq!(offsets(&sim, 0), up_to(24));
+    let again = asked(&sim, 0, before);
+    assert!((14..20).contains(&again[0]), "16 MiB were kept: {again:?}");
+}

@@ -393,6 +393,26 @@ fn behaviour_49_epochs_that_are_not_known_are_minus_one() {
 }
 
 #[test]
+fn behaviour_49_logs_that_part_are_looked_into_though_metadata_name_no_epoch() {
+    let mut sim = Simulation::new(1, 1, |o| o.auto_offset_reset("earliest"));
+    sim.cluster.state.create_topic("t", 1);
+    sim.cluster.on::<MetadataRequest>().rewrite(|response| {
+        response.topics.iter_mut().flat_map(|t| &mut t.partitions).for_each(|p| {
+            p.leader_epoch = -1;
+        });
+    });
+    append(&mut sim, "old", 10);
+    sim.assign([("t", 0)]);
+    sim.run_until(MINUTE, |sim| sim.received().len() == 10);
+    elect_unclean(&mut sim, 1, 6);
+    sim.run_for(ms(2_000));
+    append(&mut sim, "new", 9);
+    sim.run_until(ms(1_000), |sim| sim.received().len() == 19);
+    assert_eq!((offsets(&sim)[10], resets(&sim)), (6, 1));
+    assert!(fetches(&sim) < 40, "{} fetches", fetches(&sim));
+}
+
+#[test]
 fn behaviour_49_where_a_fetch_says_that_logs_part_the_leader_is_asked_where() {
     let mut sim = having_read("earliest", 10);
     // The same epoch, but a shorter log: only the fetch can tell.
