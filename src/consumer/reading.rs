@@ -262,6 +262,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
             };
             if !driver.machines.fetcher.has_ready() {
+                if driver.machines.subscriptions.stuck().is_some() {
+                    // It is told at once, again and again: what others have is moved in between.
+                    driver.pump()?;
+                }
                 let ended = driver.run_until(until, &self.signals, |m| {
                     if m.fetcher.has_ready() {
                         return Some(Ok(()));

@@ -42,9 +42,11 @@ impl AbortedFilter {
     }
 
     fn is_aborted(&mut self, header: &BatchHeader, batch: &[u8]) -> bool {
-        while let Some(begun) = self.ahead.pop_front_if(|t| t.first_offset <= header.last_offset())
+        while let Some(next) = self.ahead.front()
+            && next.first_offset <= header.last_offset()
         {
-            self.active.insert(begun.producer_id);
+            self.active.insert(next.producer_id);
+            self.ahead.pop_front();
         }
         if header.is_control() {
             if ControlType::of_batch(batch) == Some(ControlType::Abort) {

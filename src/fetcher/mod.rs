@@ -370,7 +370,7 @@ impl Fetcher {
             return;
         }
         if !cx.client.can_send(key, cx.now) {
-            let reach_by = *node.reach_by.get_or_insert(later(cx.now, SILENCE));
+            let reach_by = *node.reach_by.get_or_insert_with(|| later(cx.now, SILENCE));
             cx.client.ensure(key, cx.now);
             let failing = cx.client.is_failing(key);
             if failing {
