@@ -119,13 +119,15 @@ fn the_answer_to_a_query_that_was_given_up_is_nobodys() {
 #[test]
 fn a_query_on_a_dead_cluster_waits_without_being_busy() {
     let mut sim = simulation(2, &["t"]);
-    (sim.stop(1), sim.stop(2));
+    sim.stop(1);
+    sim.stop(2);
     start(&mut sim, Query::AllTopics);
     let before = sim.turns();
     sim.run_for(MINUTE);
     assert!(sim.turns() - before < 2_000, "{} turns", sim.turns() - before);
     assert_eq!(sim.spins(), []);
-    (sim.restart(1), sim.restart(2));
+    sim.restart(1);
+    sim.restart(2);
     assert!(answer(&mut sim).0.is_ok());
 }
 
