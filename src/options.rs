@@ -2,8 +2,10 @@
 
 use std::{fmt, ops::RangeInclusive};
 
+mod closed_set;
 mod numbers;
 
+pub(crate) use closed_set::closed_set;
 pub use numbers::Millis;
 
 /// What the setter of an option takes: a value as the option's type `T`, or something that reads as one.

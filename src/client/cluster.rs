@@ -102,6 +102,12 @@ impl Cluster {
         self.brokers.iter().map(|(id, host)| (*id, host))
     }
 
+    /// Whether there is such a broker.
+    #[must_use]
+    pub fn has_broker(&self, id: i32) -> bool {
+        self.brokers.contains_key(&id)
+    }
+
     /// The topics by name.
     pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
         self.topics.iter()

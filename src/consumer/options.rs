@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    consumer::KafkaConsumer,
+    consumer::{KafkaConsumer, deserializer::Deserializers},
     error::{Error, Result},
     net::{
         resolver::{Resolver, SystemResolver},
@@ -102,7 +102,7 @@ impl ConsumerBuilder {
     /// kafka-python: the constructor `KafkaConsumer(…)`.
     pub fn build(self) -> Result<KafkaConsumer> {
         let resolver = self.resolver.0.clone().unwrap_or_else(|| Arc::new(SystemResolver));
-        KafkaConsumer::connect(self.resolve()?, resolver)
+        KafkaConsumer::connect(self.resolve()?, resolver, Deserializers { key: (), value: () })
     }
 
     /// Refused by `build()`: the consumer waits with the operating system's own selector, and takes no other one.

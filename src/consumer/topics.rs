@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{KafkaConsumer, check_topic, deadline, driver::Ended};
+use super::{Content, KafkaConsumer, check_topic, deadline, driver::Ended};
 use crate::{
     Error, Result,
     client::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-impl KafkaConsumer {
+impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     // What to read
 
     /// Reads all partitions of these topics from now on, in place of what was subscribed before.

@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use super::{ConsumerBuilder, ConsumerValues, DnsLookup, OffsetReset};
 use crate::{
+    IsolationLevel,
     error::{Error, Result},
     net::{
         servers::HostPort,
@@ -67,7 +68,7 @@ pub struct MetadataOptions {
 }
 
 /// What the fetcher needs to know.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FetchOptions {
     pub min_bytes: i32,
     /// Fits the protocol: no more than `i32::MAX` milliseconds.
@@ -79,6 +80,8 @@ pub struct FetchOptions {
     pub max_decompressed: usize,
     /// Whether fetch sessions are used.
     pub sessions: bool,
+    pub isolation: IsolationLevel,
+    pub rack: String,
 }
 
 impl ConsumerBuilder {
@@ -105,6 +108,8 @@ impl ConsumerBuilder {
                 check_crcs: values.check_crcs,
                 max_decompressed: values.max_decompressed_batch_bytes,
                 sessions: values.enable_incremental_fetch_sessions,
+                isolation: IsolationLevel::ReadUncommitted,
+                rack: String::new(),
             },
             servers: values.bootstrap_servers.into_vec(),
             topics: values.topics.into_vec(),

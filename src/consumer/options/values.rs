@@ -1,11 +1,6 @@
 //! The options whose values are a closed set.
 
-use std::{fmt, str::FromStr};
-
-use crate::{
-    error::Error,
-    options::{FromText, Refused, Setting},
-};
+use crate::options::closed_set;
 
 /// Where reading begins without a position, and goes on when the position is out of the log.
 ///
@@ -43,44 +38,6 @@ pub enum DnsLookup {
     UseAllDnsIps,
     /// For bootstrap servers, each is a server of its own, called by its canonical name.
     ResolveCanonicalBootstrapServersOnly,
-}
-
-/// Gives an enum its texts: reading them in any case, displaying the first of each, and the error that lists them.
-macro_rules! closed_set {
-    ($type:ident, $option:literal { $($variant:ident: $text:literal $(| $other:literal)*),* }, $allowed:literal) => {
-        impl FromText for $type {
-            fn from_text(text: &str) -> Result<Self, Refused> {
-                match text.to_ascii_lowercase().as_str() {
-                    $($text $(| $other)* => Ok(Self::$variant),)*
-                    _ => Err(Refused::new(text, $allowed)),
-                }
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = Error;
-
-            fn from_str(text: &str) -> Result<Self, Error> {
-                Self::from_text(text).map_err(|refused| {
-                    Error::configuration($option, refused.value, refused.allowed)
-                })
-            }
-        }
-
-        impl Setting<Self> for $type {
-            fn into_value(self) -> Result<Self, Refused> {
-                Ok(self)
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$variant => $text,)*
-                })
-            }
-        }
-    };
 }
 
 closed_set! {
