@@ -199,6 +199,24 @@ fn behaviour_73_bootstrap_connected_holds_once_a_broker_has_answered_and_for_goo
     assert!(consumer.bootstrap_connected());
 }
 
+// What is known of a partition
+
+#[test]
+fn behaviour_71_the_high_watermark_is_none_before_the_first_fetch_and_then_what_the_last_one_told()
+{
+    let broker = broker_with(2, 3);
+    let consumer = builder(broker.address()).build().unwrap();
+    consumer.assign([("t", 0)]).unwrap();
+    assert_eq!(consumer.highwater(("t", 0)).unwrap(), None);
+    take(&consumer, 1);
+    assert_eq!(consumer.highwater(("t", 0)).unwrap(), Some(3));
+    append(&broker, 0, 2);
+    take(&consumer, 4);
+    assert_eq!(consumer.highwater(("t", 0)).unwrap(), Some(5));
+    let error = consumer.highwater(("t", 1)).unwrap_err();
+    assert!(matches!(&error, Error::IllegalState(text) if text.contains("t-1")), "{error:?}");
+}
+
 // Old brokers
 
 /// Metadata up to a version; the rest as brokers of that time speak it, or later.
