@@ -80,10 +80,11 @@ pub mod setting {
 }
 
 pub use crate::{
+    client::options::{ClientOptions, DnsLookup},
     consumer::{
         ALL_ASSIGNED, BatchRecords, ConsumerHandle, ConsumerRecord, ConsumerRecords, Content,
         Deserializer, KafkaConsumer, Raw, RecordBatch, RecordBuilder, Records, Utf8,
-        options::{ConsumerBuilder, DnsLookup, OffsetReset},
+        options::{ConsumerBuilder, OffsetReset},
     },
     error::{BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart, Result},
     net::{resolver::Resolver, socket_options::socket},

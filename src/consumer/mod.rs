@@ -141,7 +141,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 consumer_timeout: options.consumer_timeout,
                 api_timeout: options.api_timeout,
                 read_committed: options.fetch.isolation == IsolationLevel::ReadCommitted,
-                exclude_internal_topics: true,
+                exclude_internal_topics: options.exclude_internal_topics,
             },
             closed: Cell::new(false),
         })
