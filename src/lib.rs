@@ -82,11 +82,11 @@ pub mod setting {
 pub use crate::{
     client::options::{ClientOptions, DnsLookup},
     consumer::{
-        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, Raw,
-        RecordBuilder, Records,
+        ALL_ASSIGNED, BatchRecords, ConsumerHandle, ConsumerRecord, ConsumerRecords, Content,
+        Deserializer, KafkaConsumer, Raw, RecordBatch, RecordBuilder, Records, Utf8,
         options::{ConsumerBuilder, OffsetReset},
     },
-    error::{BrokerError, ConfigError, Error, ErrorCode, Result},
+    error::{BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart, Result},
     net::{resolver::Resolver, socket_options::socket},
     records::{Header, Headers, RecordRef, TimestampType},
     types::{IsolationLevel, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition},

@@ -196,9 +196,10 @@ pub(crate) trait Given: Default {
 /// `set_by_name(self, name, value) -> Self`. Default and range stand in the setter's documentation, from the same tokens
 /// that the code is made of. The builder is written by hand, with a field `given: SomeGiven` and the methods
 /// `refuse(&mut self, name, Refused)` and `set_unknown(self, name, value) -> Self`; so it has room for what is no table's row.
+/// A builder with type parameters names them in brackets: `impl[K: Bound] SomeBuilder[K]`.
 macro_rules! options {
     (
-        impl $builder:ident { given: $given:ident, values: $values:ident }
+        impl $([$($generics:tt)*])? $builder:ident $([$($arguments:tt)*])? { given: $given:ident, values: $values:ident }
         $(
             $(#[$doc:meta])*
             $name:ident: $type:ty = $default:expr
@@ -242,7 +243,9 @@ macro_rules! options {
                 $(stringify!($name), $(stringify!($alias),)?)*
                 $($(stringify!($shared_name), $(stringify!($shared_alias),)?)*)?
             ];
+        }
 
+        impl $(<$($generics)*>)? $builder $(<$($arguments)*>)? {
             $(
                 $(#[$doc])*
                 #[doc = ""]
@@ -296,8 +299,10 @@ macro_rules! options {
     (@shown $default:expr) => { concat!("`", stringify!($default), "`") };
     (@shown $default:expr; $shown:literal) => { $shown };
     // The rows of a table that stands in a macro of its own.
-    (impl $builder:ident { $($fields:tt)* } { $($rows:tt)* }) => {
-        $crate::options::options! { impl $builder { $($fields)* } $($rows)* }
+    (impl $([$($generics:tt)*])? $builder:ident $([$($arguments:tt)*])? { $($fields:tt)* } { $($rows:tt)* }) => {
+        $crate::options::options! {
+            impl $([$($generics)*])? $builder $([$($arguments)*])? { $($fields)* } $($rows)*
+        }
     };
 }
 

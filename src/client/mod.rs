@@ -28,6 +28,7 @@ mod dial;
 pub mod metadata;
 mod node;
 pub mod options;
+pub mod pattern;
 
 pub use node::{ConnectionId, NodeKey, Role};
 use node::{Link, Node};

@@ -1,8 +1,10 @@
 //! Which options a consumer has: the table of their names, types, defaults and ranges.
 
+use std::{fmt, sync::Arc};
+
 use crate::{
     client::options::client_options,
-    consumer::KafkaConsumer,
+    consumer::{Content, Deserializer, KafkaConsumer, Raw, deserializer::Deserializers},
     error::Result,
     net::{resolver::Resolver, servers::Servers, socket_options::SocketOptions},
     options::{Millis, Refused, unknown},
@@ -37,10 +39,10 @@ pub use crate::client::options::{ClientOptions, ConnectionOptions, DnsLookup};
 /// A value that is not allowed is remembered, and the first of them is the error that `build()` returns.
 ///
 /// kafka-python: the keyword arguments of `KafkaConsumer`. Defaults are those of its release 3.
-#[derive(Clone, Debug, Default)]
-pub struct ConsumerBuilder {
+pub struct ConsumerBuilder<K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> {
     given: ConsumerGiven,
     client: ClientOptions,
+    deserializers: Deserializers<K, V>,
 }
 
 impl ConsumerBuilder {
@@ -48,6 +50,57 @@ impl ConsumerBuilder {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
+    /// Makes what [`ConsumerRecord::key`](crate::ConsumerRecord::key) gives of a key's bytes; without one it gives the bytes.
+    ///
+    /// Any function from bytes to a [`Result`](std::result::Result) will do, [`Utf8`](crate::Utf8), or a [`Deserializer`] of
+    /// one's own. It is not called for a null key.
+    ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("numbers", 1);
+    /// # broker.append("numbers", 0, [scripted_broker::Record::new("one", "1")]);
+    /// # let servers = broker.address();
+    /// use kafka_blocking::{KafkaConsumer, Utf8};
+    ///
+    /// let consumer = KafkaConsumer::builder()
+    ///     .topics("numbers")
+    ///     .bootstrap_servers(servers)
+    ///     .auto_offset_reset("earliest")
+    ///     .key_deserializer(Utf8)
+    ///     .value_deserializer(|bytes: &[u8]| String::from_utf8_lossy(bytes).parse::<u64>())
+    ///     .build()?;
+    /// let record = consumer.next().expect("waits for ever")?;
+    /// assert_eq!((record.key().map(String::as_str), record.value()), (Some("one"), Some(&1)));
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
+    /// kafka-python: `key_deserializer`, which is called for a null key, too.
+    #[must_use]
+    pub fn key_deserializer<T: 'static>(
+        self,
+        deserializer: impl Deserializer<T>,
+    ) -> ConsumerBuilder<T, V> {
+        let Self { given, client, deserializers: Deserializers { value, .. } } = self;
+        let key = Arc::new(deserializer);
+        ConsumerBuilder { given, client, deserializers: Deserializers { key, value } }
+    }
+
+    /// Makes what [`ConsumerRecord::value`](crate::ConsumerRecord::value) gives of a value's bytes, as
+    /// [`key_deserializer`](Self::key_deserializer) does of a key's. It is not called for a null value, a tombstone.
+    ///
+    /// kafka-python: `value_deserializer`, which is called for a null value, too.
+    #[must_use]
+    pub fn value_deserializer<T: 'static>(
+        self,
+        deserializer: impl Deserializer<T>,
+    ) -> ConsumerBuilder<K, T> {
+        let Self { given, client, deserializers: Deserializers { key, .. } } = self;
+        let value = Arc::new(deserializer);
+        ConsumerBuilder { given, client, deserializers: Deserializers { key, value } }
     }
 
     /// Sets the option of this name to the value that the text says: for configuration files and `-X name=value` flags.
@@ -94,9 +147,10 @@ impl ConsumerBuilder {
     /// [`Error::UnsupportedVersion`] for a broker that is too old.
     ///
     /// kafka-python: the constructor `KafkaConsumer(…)`.
-    pub fn build(self) -> Result<KafkaConsumer> {
+    pub fn build(self) -> Result<KafkaConsumer<K, V>> {
         let resolver = self.client.resolver_or_system();
-        KafkaConsumer::connect(self.resolve()?, resolver)
+        let deserializers = self.deserializers.clone();
+        KafkaConsumer::connect(self.resolve()?, resolver, deserializers)
     }
 
     /// Refused by `build()`: the consumer waits with the operating system's own selector, and takes no other one.
@@ -117,8 +171,31 @@ impl ConsumerBuilder {
     }
 }
 
+impl Default for ConsumerBuilder {
+    fn default() -> Self {
+        let deserializers = Deserializers { key: (), value: () };
+        Self { given: ConsumerGiven::default(), client: ClientOptions::default(), deserializers }
+    }
+}
+
+impl<K: ?Sized + Content, V: ?Sized + Content> Clone for ConsumerBuilder<K, V> {
+    fn clone(&self) -> Self {
+        let Self { given, client, deserializers } = self;
+        Self { given: given.clone(), client: client.clone(), deserializers: deserializers.clone() }
+    }
+}
+
+impl<K: ?Sized + Content, V: ?Sized + Content> fmt::Debug for ConsumerBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsumerBuilder")
+            .field("given", &self.given)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
 client_options! {
-    impl ConsumerBuilder { given: ConsumerGiven, values: ConsumerValues }
+    impl[K: ?Sized + Content, V: ?Sized + Content] ConsumerBuilder[K, V] { given: ConsumerGiven, values: ConsumerValues }
 
     /// Topics to subscribe to from the start: a name, names with commas between them, or a list of names. Without any,
     /// call `subscribe` or `assign` on the consumer.

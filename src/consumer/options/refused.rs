@@ -28,10 +28,10 @@ const NOT_SERVED: &[&str] = &[
     "heartbeat_interval_ms",
     "group_protocol",
     "group_remote_assignor",
-    // Records.
-    "key_deserializer",
-    "value_deserializer",
 ];
 
-const NEVER: &[(&str, &str)] =
-    &[("legacy_iterator", "leave it out: there is one kind of iteration")];
+const NEVER: &[(&str, &str)] = &[
+    ("legacy_iterator", "leave it out: there is one kind of iteration"),
+    ("key_deserializer", "it is code and no text: call key_deserializer() of the builder"),
+    ("value_deserializer", "it is code and no text: call value_deserializer() of the builder"),
+];

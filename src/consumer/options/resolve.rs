@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{ConnectionOptions, ConsumerBuilder, ConsumerValues, OffsetReset};
 use crate::{
     client::options::ResolvedClient,
+    consumer::Content,
     error::Result,
     net::servers::HostPort,
     options::{
@@ -67,7 +68,7 @@ pub struct FetchOptions {
     pub rack: Arc<str>,
 }
 
-impl ConsumerBuilder {
+impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
     /// Checks the options as a whole and parses them for the machines. The first error of a setter comes first.
     #[doc(hidden)]
     pub fn resolve(self) -> Result<Resolved> {
