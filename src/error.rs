@@ -121,6 +121,24 @@ pub enum Error {
         offset: i64,
     },
 
+    /// The log of a partition was truncated, in an election of a leader that did not have all of it, and what was read last is
+    /// no longer there (KIP-320); `auto_offset_reset` is `none`. The position stays; seek to go on.
+    /// kafka-python: `LogTruncationError`.
+    #[error("the log of {partition} was truncated below offset {offset}{}, and auto_offset_reset is none", Divergence(.divergent))]
+    LogTruncation {
+        /// The partition.
+        partition: TopicPartition,
+        /// The position, behind what is no longer there.
+        offset: i64,
+        /// The offset from which on the log is another than the one that was read, if its leader can tell.
+        divergent: Option<i64>,
+    },
+
+    /// A deserializer failed. The position stays; seek past the record to go on without it.
+    /// kafka-python: what the deserializer raised.
+    #[error("{0}")]
+    Deserialization(Box<DeserializationError>),
+
     /// A batch of records is damaged. The position stays; seek past the batch to go on without it.
     /// kafka-python: `CorruptRecordError`.
     #[error("corrupt batch in {partition} at offset {offset}: {reason}")]
@@ -197,6 +215,10 @@ impl Error {
             | Self::RecordTooLarge { partition, next_offset, .. } => {
                 Some((partition.clone(), *next_offset))
             }
+            Self::Deserialization(error) => Some((error.partition.clone(), error.offset + 1)),
+            Self::LogTruncation { partition, divergent: Some(divergent), .. } => {
+                Some((partition.clone(), *divergent))
+            }
             _ => None,
         }
     }
@@ -240,6 +262,50 @@ impl fmt::Display for BrokerError {
 
 impl std::error::Error for BrokerError {}
 
+/// What a deserializer failed on: inside [`Error::Deserialization`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DeserializationError {
+    /// The partition of the record.
+    pub partition: TopicPartition,
+    /// The offset of the record, where the position stays.
+    pub offset: i64,
+    /// What of the record could not be deserialized.
+    pub part: RecordPart,
+    /// The record's key, as it came.
+    pub key: Option<Vec<u8>>,
+    /// The record's value, as it came.
+    pub value: Option<Vec<u8>>,
+    /// What the deserializer said.
+    pub source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+impl fmt::Display for DeserializationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = match self.part {
+            RecordPart::Key => "key",
+            RecordPart::Value => "value",
+        };
+        let Self { partition, offset, source, .. } = self;
+        write!(f, "cannot deserialize the {part} of {partition} at offset {offset}: {source}")
+    }
+}
+
+impl std::error::Error for DeserializationError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+/// A part of a record that has a deserializer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordPart {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
 /// What is wrong with an option: inside [`Error::Configuration`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -259,6 +325,15 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Writes where logs part, or nothing where it is not known.
+struct Divergence<'a>(&'a Option<i64>);
+
+impl fmt::Display for Divergence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |offset| write!(f, ", to {offset}"))
+    }
+}
 
 /// Writes `: cause`, or nothing where no cause is known.
 struct Because<'a>(&'a str);

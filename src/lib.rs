@@ -39,6 +39,8 @@
 //!
 //! `gzip`, `snappy`, `lz4` and `zstd`, all on by default: each reads batches that are compressed so.
 //!
+//! `serde`, off by default: [`TopicPartition`], [`OffsetAndMetadata`] and [`OffsetAndTimestamp`] can be kept outside Kafka.
+//!
 //! # Logging
 //!
 //! Through the crate `log`, with the targets `kafka_blocking::net` (connections), `kafka_blocking::metadata` and
@@ -78,15 +80,16 @@ pub mod setting {
 }
 
 pub use crate::{
+    client::options::{ClientOptions, DnsLookup},
     consumer::{
-        ConsumerHandle, ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, Raw,
-        RecordBuilder, Records,
-        options::{ConsumerBuilder, DnsLookup, OffsetReset},
+        ALL_ASSIGNED, BatchRecords, ConsumerHandle, ConsumerRecord, ConsumerRecords, Content,
+        Deserializer, KafkaConsumer, Raw, RecordBatch, RecordBuilder, Records, Utf8,
+        options::{ConsumerBuilder, OffsetReset},
     },
-    error::{BrokerError, ConfigError, Error, ErrorCode, Result},
+    error::{BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart, Result},
     net::{resolver::Resolver, socket_options::socket},
     records::{Header, Headers, RecordRef, TimestampType},
-    types::TopicPartition,
+    types::{IsolationLevel, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition},
 };
 
 #[cfg(doctest)]

@@ -2,8 +2,12 @@
 
 use std::{fmt, ops::RangeInclusive};
 
+pub(crate) mod checks;
+mod closed_set;
 mod numbers;
+pub(crate) mod unknown;
 
+pub(crate) use closed_set::closed_set;
 pub use numbers::Millis;
 
 /// What the setter of an option takes: a value as the option's type `T`, or something that reads as one.
@@ -158,90 +162,148 @@ pub(crate) fn within<T: Counted>(
     }
 }
 
+/// What the setters of a builder were given.
+pub(crate) trait Given: Default {
+    /// A value for each option.
+    type Values;
+
+    /// Takes over what was given there, and keeps the rest.
+    fn override_with(&mut self, later: &Self);
+
+    /// The values, with the default of each option that was not set.
+    fn complete(self) -> Self::Values;
+}
+
 /// Makes the setters of a builder from a table of options.
 ///
 /// ```text
 /// options! {
-///     impl SomeBuilder { values: SomeValues }
+///     impl SomeBuilder { given: SomeGiven, values: SomeValues }
 ///
 ///     /// What the option does.
 ///     fetch_min_bytes: i32 = 1, in 0..=i32::MAX;        // type, default, and the range where there is one
 ///     /// The same, with a default that reads better in words, and an older name.
 ///     client_id: String = CLIENT_ID, shown "`name-{version}`", alias old_name;
+///
+///     ..shared {
+///         /// An option of another builder, which stands in the field `shared`.
+///         request_timeout_ms: Millis = 30_000;
+///     }
 /// }
 /// ```
 ///
-/// gives `SomeValues`, a struct of the rows with `Default`, and on the builder a by-value setter per name, the constant
-/// `NAMES`, and `set_by_name(self, name, value) -> Self`. Default and range stand in the setter's documentation, from the
-/// same tokens that the code is made of. The builder is written by hand, with a field `values: SomeValues` and the methods
+/// gives `SomeGiven`, what the setters were given; `SomeValues`, the same with defaults for what was not given; and on the builder a by-value setter per name, the constant `NAMES`, and
+/// `set_by_name(self, name, value) -> Self`. Default and range stand in the setter's documentation, from the same tokens
+/// that the code is made of. The builder is written by hand, with a field `given: SomeGiven` and the methods
 /// `refuse(&mut self, name, Refused)` and `set_unknown(self, name, value) -> Self`; so it has room for what is no table's row.
+/// A builder with type parameters names them in brackets: `impl[K: Bound] SomeBuilder[K]`.
 macro_rules! options {
     (
-        impl $builder:ident { values: $values:ident }
+        impl $([$($generics:tt)*])? $builder:ident $([$($arguments:tt)*])? { given: $given:ident, values: $values:ident }
         $(
             $(#[$doc:meta])*
             $name:ident: $type:ty = $default:expr
                 $(, in $range:expr)? $(, shown $shown:literal)? $(, alias $alias:ident)?;
         )*
+        $(..$shared:ident {
+            $(
+                $(#[$shared_doc:meta])*
+                $shared_name:ident: $shared_type:ty = $shared_default:expr
+                    $(, in $shared_range:expr)? $(, shown $shared_shown:literal)? $(, alias $shared_alias:ident)?;
+            )*
+        })?
     ) => {
-        /// The values of the options, as they were given; how they fit together is not checked yet.
+        /// What the setters were given; `None` for an option that was not set.
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct $given { $($name: Option<$type>,)* }
+
+        /// The values of the options; how they fit together is not checked yet.
         #[derive(Clone, Debug)]
         pub(crate) struct $values { $(pub(crate) $name: $type,)* }
 
-        impl Default for $values {
-            fn default() -> Self {
-                Self { $($name: $crate::options::default_value($default),)* }
+        impl $crate::options::Given for $given {
+            type Values = $values;
+
+            fn override_with(&mut self, later: &Self) {
+                $(if later.$name.is_some() {
+                    self.$name.clone_from(&later.$name);
+                })*
+            }
+
+            fn complete(self) -> $values {
+                $values {
+                    $($name: self.$name.unwrap_or_else(|| $crate::options::default_value($default)),)*
+                }
             }
         }
 
         impl $builder {
             /// The names of all options that this version serves, in the order of the documentation.
-            pub const NAMES: &[&str] = &[$(stringify!($name), $(stringify!($alias),)?)*];
+            pub const NAMES: &[&str] = &[
+                $(stringify!($name), $(stringify!($alias),)?)*
+                $($(stringify!($shared_name), $(stringify!($shared_alias),)?)*)?
+            ];
+        }
 
+        impl $(<$($generics)*>)? $builder $(<$($arguments)*>)? {
             $(
                 $(#[$doc])*
                 #[doc = ""]
-                #[doc = concat!("Default: ", options!(@shown $default $(; $shown)?), ".")]
+                #[doc = concat!("Default: ", $crate::options::options!(@shown $default $(; $shown)?), ".")]
                 $(#[doc = concat!("Allowed: `", stringify!($range), "`.")])?
                 #[must_use]
-                pub fn $name(self, value: impl $crate::options::Setting<$type>) -> Self {
-                    self.assign(stringify!($name), value.into_value() $(.and_then(|value| $crate::options::within(value, &($range))))?, |values| &mut values.$name)
+                pub fn $name(mut self, value: impl $crate::options::Setting<$type>) -> Self {
+                    let value = value.into_value() $(.and_then(|value| $crate::options::within(value, &($range))))?;
+                    match value {
+                        Ok(value) => self.given.$name = Some(value),
+                        Err(refused) => self.refuse(stringify!($name), refused),
+                    }
+                    self
                 }
 
-                $(
-                    #[doc = concat!("Another name of [`", stringify!($name), "`](Self::", stringify!($name), ").")]
-                    #[must_use]
-                    pub fn $alias(self, value: impl $crate::options::Setting<$type>) -> Self {
-                        self.$name(value)
-                    }
-                )?
+                $crate::options::options! { @alias $name: $type $(, $alias)? }
             )*
+
+            $($(
+                $(#[$shared_doc])*
+                #[doc = ""]
+                #[doc = concat!("Default: ", $crate::options::options!(@shown $shared_default $(; $shared_shown)?), ".")]
+                $(#[doc = concat!("Allowed: `", stringify!($shared_range), "`.")])?
+                #[must_use]
+                pub fn $shared_name(mut self, value: impl $crate::options::Setting<$shared_type>) -> Self {
+                    self.$shared = self.$shared.$shared_name(value);
+                    self
+                }
+
+                $crate::options::options! { @alias $shared_name: $shared_type $(, $shared_alias)? }
+            )*)?
 
             /// Sets an option by name.
             fn set_by_name(self, name: &str, value: &str) -> Self {
                 match name {
                     $(stringify!($name) $(| stringify!($alias))? => self.$name(value),)*
+                    $($(stringify!($shared_name) $(| stringify!($shared_alias))? => self.$shared_name(value),)*)?
                     _ => self.set_unknown(name, value),
                 }
             }
-
-            /// Takes an option's value, or remembers why it is refused.
-            fn assign<T>(
-                mut self,
-                name: &'static str,
-                value: Result<T, $crate::options::Refused>,
-                field: impl FnOnce(&mut $values) -> &mut T,
-            ) -> Self {
-                match value {
-                    Ok(value) => *field(&mut self.values) = value,
-                    Err(refused) => self.refuse(name, refused),
-                }
-                self
-            }
+        }
+    };
+    (@alias $name:ident: $type:ty) => {};
+    (@alias $name:ident: $type:ty, $alias:ident) => {
+        #[doc = concat!("Another name of [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+        #[must_use]
+        pub fn $alias(self, value: impl $crate::options::Setting<$type>) -> Self {
+            self.$name(value)
         }
     };
     (@shown $default:expr) => { concat!("`", stringify!($default), "`") };
     (@shown $default:expr; $shown:literal) => { $shown };
+    // The rows of a table that stands in a macro of its own.
+    (impl $([$($generics:tt)*])? $builder:ident $([$($arguments:tt)*])? { $($fields:tt)* } { $($rows:tt)* }) => {
+        $crate::options::options! {
+            impl $([$($generics)*])? $builder $([$($arguments)*])? { $($fields)* } $($rows)*
+        }
+    };
 }
 
 pub(crate) use options;

@@ -1,6 +1,7 @@
 //! Rules about the source itself that no linter knows.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -32,6 +33,9 @@ const THREAD_STARTERS: &[&str] = &["net/resolver.rs"];
 /// Machines and decoders, which must do the same each time: no order that depends on a hash.
 const ORDERED: &[&str] =
     &["wire", "protocol", "records", "net", "client", "subscriptions", "fetcher", "consumer"];
+
+/// The macros that log.
+const LEVELS: &[&str] = &["log::error", "log::warn", "log::info", "log::debug", "log::trace"];
 
 #[test]
 fn layers_look_down() {
@@ -115,6 +119,39 @@ fn files_stay_short_enough_to_read() {
     }
 }
 
+#[test]
+fn log_targets_are_listed_in_the_documentation() {
+    let documentation = fs::read_to_string(root().join("lib.rs")).expect("src/lib.rs");
+    let used: BTreeSet<String> = sources().flat_map(|file| log_targets(&file.text)).collect();
+    assert!(used.len() > 1, "no targets were found");
+    for target in &used {
+        assert!(
+            documentation.contains(&format!("`{target}`")),
+            "src/lib.rs does not list the log target {target}"
+        );
+    }
+    let listed = documentation.lines().filter(|line| line.starts_with("//!")).flat_map(|line| {
+        line.split('`').filter(|word| word.starts_with("kafka_blocking::")).map(str::to_owned)
+    });
+    for target in listed {
+        assert!(used.contains(&target), "src/lib.rs lists {target}, to which nothing is logged");
+    }
+}
+
+#[test]
+fn what_is_logged_has_a_target() {
+    for file in sources() {
+        for (number, line) in file.code() {
+            let logs = LEVELS.iter().any(|level| line.contains(&format!("{level}!(")));
+            assert!(
+                !logs || line.contains("target: \"kafka_blocking::"),
+                "{}:{number}: begin with target: \"kafka_blocking::…\", in the same line",
+                file.path
+            );
+        }
+    }
+}
+
 fn assert_absent(words: &[&str], allowed: &[&str]) {
     for file in sources().filter(|f| !allowed.contains(&f.path.as_str())) {
         for (number, line) in file.code() {
@@ -148,8 +185,18 @@ impl Source {
     }
 }
 
+/// The targets of everything that a file logs.
+fn log_targets(text: &str) -> Vec<String> {
+    let targets = text.split("target: \"").skip(1).filter_map(|rest| rest.split('"').next());
+    targets.filter(|target| target.starts_with("kafka_blocking")).map(str::to_owned).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
 fn sources() -> impl Iterator<Item = Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = root();
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();

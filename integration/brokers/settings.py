@@ -2,12 +2,13 @@
 from .common import release
 from .security import MECHANISMS, pki
 
-# Small buffers, few threads, no waiting for more members: right for tests.
+# Small buffers, few threads, no waiting for more members, for compaction or for transactions that time out: right for tests.
 COMMON = {
     'num.partitions': 3, 'offsets.topic.num.partitions': 3, 'transaction.state.log.num.partitions': 3,
     'group.initial.rebalance.delay.ms': 0, 'group.min.session.timeout.ms': 500,
     'num.network.threads': 1, 'num.io.threads': 2, 'background.threads': 2,
     'log.cleaner.dedupe.buffer.size': 2097152, 'log.index.size.max.bytes': 1048576,
+    'log.cleaner.backoff.ms': 100, 'transaction.abort.timed.out.transaction.cleanup.interval.ms': 200,
     'auto.create.topics.enable': 'true', 'delete.topic.enable': 'true',
 }
 KRAFT = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL', 'MTLS']

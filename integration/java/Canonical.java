@@ -1,3 +1,4 @@
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.ByteArrayOutputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -39,6 +40,14 @@ final class Canonical {
             line.append(' ').append(text(header.key().getBytes(StandardCharsets.UTF_8))).append('=').append(text(header.value()));
         }
         return line.toString();
+    }
+
+    /** A record as plain data, for small ones whose keys and values are text. */
+    static ObjectNode json(ConsumerRecord<byte[], byte[]> record) {
+        return Tool.JSON.createObjectNode().put("partition", record.partition()).put("offset", record.offset()).put("timestamp", record.timestamp())
+            .put("appended", record.timestampType() == TimestampType.LOG_APPEND_TIME).put("epoch", record.leaderEpoch().orElse(-1))
+            .put("key", record.key() == null ? null : new String(record.key(), StandardCharsets.UTF_8))
+            .put("value", record.value() == null ? null : new String(record.value(), StandardCharsets.UTF_8));
     }
 
     /** Hexadecimal digits, of long fields only the digest. */

@@ -53,7 +53,7 @@ final class Producers {
         return Tool.ok();
     }
 
-    private static ProducerRecord<byte[], byte[]> record(String topic, JsonNode record) {
+    static ProducerRecord<byte[], byte[]> record(String topic, JsonNode record) {
         ProducerRecord<byte[], byte[]> made = new ProducerRecord<>(topic,
             record.hasNonNull("partition") ? record.get("partition").asInt() : null,
             record.hasNonNull("timestamp") ? record.get("timestamp").asLong() : null,

@@ -21,6 +21,8 @@ public final class Tool {
 
     private final Map<String, Admin> admins = new HashMap<>();
     private final Map<String, Writer> writers = new HashMap<>();
+    private final Map<String, Transactions> transactions = new HashMap<>();
+    private final Consumers consumers = new Consumers();
 
     public static void main(String[] arguments) throws Exception {
         PrintStream out = new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), false, StandardCharsets.UTF_8);
@@ -61,6 +63,14 @@ public final class Tool {
             case "fill": return Producers.fill(bootstrap, command);
             case "produce-dataset": return Dataset.produce(bootstrap, topics, command);
             case "read": return Reader.read(bootstrap, command);
+            case "transactions": return transactions.computeIfAbsent(bootstrap, Transactions::new).play(command);
+            case "lookups": return Consumers.lookups(bootstrap, command);
+            case "consumer-assign": return consumers.assign(bootstrap, command);
+            case "consumer-poll": return consumers.poll(command);
+            case "consumer-seek": return consumers.seek(command);
+            case "consumer-positions": return consumers.positions(command);
+            case "consumer-sources": return consumers.sources(command);
+            case "consumer-close": return consumers.close(command);
             case "start-writer": return start(bootstrap, command);
             case "stop-writer": return writers.remove(command.path("topic").asText()).stop();
             case "acknowledged": return writers.get(command.path("topic").asText()).acknowledged();

@@ -5,6 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{canonical::PartitionDigest, child::Child};
 
+mod consumer;
+
+pub use consumer::{JavaConsumer, JavaFailure, JavaRecord, Lookups, Sources, TimeLookup};
+
 /// One long-lived Java process with an admin client, producers and consumers.
 #[derive(Debug)]
 pub struct JavaTool {
@@ -149,7 +153,25 @@ impl JavaTool {
     ) -> Vec<(i32, i64)> {
         let answer = self.ask(json!({"do": "produce", "topic": topic, "records": records,
             "settings": object(settings)}));
-        array(&answer["offsets"]).iter().map(|pair| (int(&pair[0]), long(&pair[1]))).collect()
+        written(&answer)
+    }
+
+    /// Lets named transactional producers do what `steps` say, one after the other, so that batches lie in the log in
+    /// just that order: `["begin", "a"]`, `["send", "a", record]`, `["flush", "a"]`, `["commit", "a"]`, `["abort", "a"]`,
+    /// `["drop", "a"]`, which leaves the transaction open until it times out, and `["sleep", 100]`.
+    ///
+    /// The producer `""` has no transactions. What one sends without another step between is one batch a partition.
+    /// Producers live on, so a later call can commit what this one began; the settings are for those that are new.
+    /// Returns partition and offset of each record.
+    pub fn transactions(
+        &self,
+        topic: &str,
+        steps: &Value,
+        settings: &[(&str, &str)],
+    ) -> Vec<(i32, i64)> {
+        let command = json!({"do": "transactions", "topic": topic, "steps": steps,
+            "settings": object(settings)});
+        written(&self.ask(command))
     }
 
     /// Writes as many records of `size` random letters, without a key, as fast as the producer can.
@@ -181,7 +203,13 @@ impl JavaTool {
 
     /// Reads a whole topic.
     pub fn read(&self, topic: &str) -> Vec<PartitionDigest> {
-        let answer = self.ask_within(json!({"do": "read", "topic": topic}), LONG);
+        self.read_with(topic, &[])
+    }
+
+    /// Reads a whole topic, with consumer settings such as `isolation.level`.
+    pub fn read_with(&self, topic: &str, settings: &[(&str, &str)]) -> Vec<PartitionDigest> {
+        let command = json!({"do": "read", "topic": topic, "settings": object(settings)});
+        let answer = self.ask_within(command, LONG);
         array(&answer["partitions"]).iter().map(PartitionDigest::from_json).collect()
     }
 
@@ -219,6 +247,11 @@ impl JavaTool {
         let mut child = self.child.lock().unwrap_or_else(|poison| poison.into_inner());
         child.ask(&command.to_string(), within)
     }
+}
+
+/// Partition and offset of each record.
+fn written(answer: &Value) -> Vec<(i32, i64)> {
+    array(&answer["offsets"]).iter().map(|pair| (int(&pair[0]), long(&pair[1]))).collect()
 }
 
 fn acknowledged(answer: &Value) -> Vec<Acknowledged> {

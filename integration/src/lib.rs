@@ -7,10 +7,17 @@ mod child;
 mod cluster;
 mod java;
 mod python;
+mod topics;
+mod truncation;
 
 pub use crate::{
     canonical::{Field, PartitionDigest, PartitionDigester, RecordFields, line},
     cluster::{Cluster, ClusterBuilder, LogsOnFailure},
-    java::{Acknowledged, JavaTool, Offsets, PartitionState},
+    java::{
+        Acknowledged, JavaConsumer, JavaFailure, JavaRecord, JavaTool, Lookups, Offsets,
+        PartitionState, Sources, TimeLookup,
+    },
     python::{dump_with_kafka_python, read_with_kafka_python},
+    topics::{create_compacted_topic, transactional_history},
+    truncation::Truncation,
 };

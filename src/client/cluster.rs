@@ -25,6 +25,8 @@ pub struct Cluster {
 pub struct Topic {
     /// The id that tells it from a topic of the same name before or after it; brokers before 2.8 have none.
     pub id: Option<Uuid>,
+    /// Whether brokers keep it for themselves, as they say from Kafka 0.10 on.
+    pub internal: bool,
     /// The partitions by number.
     pub partitions: BTreeMap<i32, Partition>,
     /// The error of the last answer, which leaves the partitions as they were known before.
@@ -32,17 +34,25 @@ pub struct Topic {
 }
 
 /// What is known of a partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Partition {
     /// The broker that leads it, unless there is none just now.
     pub leader: Option<i32>,
     /// How often the leader has changed; `None` where brokers do not tell.
     pub epoch: Option<i32>,
+    /// The brokers that have a copy of it.
+    pub replicas: Vec<i32>,
 }
 
 impl Cluster {
-    /// Takes over an answer of a version.
-    pub fn update(&mut self, version: i16, response: &MetadataResponse) {
+    /// Takes over an answer of a version, as far as it is about topics that are `wanted`, by name and whether they are
+    /// internal. Other topics are forgotten, so that what is known does not grow with every change of mind.
+    pub fn update(
+        &mut self,
+        version: i16,
+        response: &MetadataResponse,
+        wanted: impl Fn(&str, bool) -> bool,
+    ) {
         let brokers = response.brokers.iter().filter_map(|b| {
             let port = u16::try_from(b.port).ok().filter(|p| *p > 0)?;
             Some((b.node_id, HostPort { host: b.host.clone(), port }))
@@ -52,10 +62,22 @@ impl Cluster {
             self.brokers = brokers;
             self.changes += 1;
         }
+        self.retain(&wanted);
         for topic in &response.topics {
-            if let Some(name) = &topic.name {
+            if let Some(name) = topic.name.as_ref().filter(|name| wanted(name, topic.is_internal)) {
                 self.update_topic(version, name, topic);
             }
+        }
+    }
+
+    /// Forgets all topics but these.
+    pub fn retain(&mut self, wanted: impl Fn(&str, bool) -> bool) {
+        let before = self.topics.len();
+        self.topics.retain(|name, topic| wanted(name, topic.internal));
+        if self.topics.len() != before {
+            let topics = &self.topics;
+            self.ids.retain(|_, name| topics.contains_key(name));
+            self.changes += 1;
         }
     }
 
@@ -70,7 +92,7 @@ impl Cluster {
         let Some(entry) = entry.filter(|p| known && p.epoch.is_none_or(|old| old < epoch)) else {
             return false;
         };
-        *entry = Partition { leader: Some(leader), epoch: Some(epoch) };
+        (entry.leader, entry.epoch) = (Some(leader), Some(epoch));
         self.changes += 1;
         true
     }
@@ -78,6 +100,17 @@ impl Cluster {
     /// The brokers by id.
     pub fn brokers(&self) -> impl Iterator<Item = (i32, &HostPort)> {
         self.brokers.iter().map(|(id, host)| (*id, host))
+    }
+
+    /// Whether there is such a broker.
+    #[must_use]
+    pub fn has_broker(&self, id: i32) -> bool {
+        self.brokers.contains_key(&id)
+    }
+
+    /// The topics by name.
+    pub fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
+        self.topics.iter()
     }
 
     /// What is known of a topic.
@@ -94,8 +127,8 @@ impl Cluster {
 
     /// What is known of a partition.
     #[must_use]
-    pub fn partition(&self, partition: &TopicPartition) -> Option<Partition> {
-        self.topics.get(partition.topic())?.partitions.get(&partition.partition()).copied()
+    pub fn partition(&self, partition: &TopicPartition) -> Option<&Partition> {
+        self.topics.get(partition.topic())?.partitions.get(&partition.partition())
     }
 
     /// The broker that leads a partition, if there is one and it is known.
@@ -124,6 +157,7 @@ impl Cluster {
             topic.error = Some(ErrorCode(answer.error_code));
         } else {
             topic.error = None;
+            topic.internal = answer.is_internal;
             let id = Some(answer.topic_id).filter(|id| *id != Uuid::default());
             // A broker that tells none says nothing about it.
             if let Some(id) = id.filter(|id| topic.id != Some(*id)) {
@@ -141,9 +175,8 @@ impl Cluster {
                 self.ids.insert(id, name);
             }
             for partition in &answer.partitions {
-                let old =
-                    topic.partitions.get(&partition.partition_index).copied().unwrap_or_default();
-                topic.partitions.insert(partition.partition_index, newer(version, old, partition));
+                let known = topic.partitions.entry(partition.partition_index).or_default();
+                take_newer(version, known, partition);
             }
         }
         if *topic != before {
@@ -152,17 +185,21 @@ impl Cluster {
     }
 }
 
-/// A partition as it is known after an answer: a broker that is behind does not take it back to an older leader.
-fn newer(version: i16, old: Partition, answer: &MetadataResponsePartition) -> Partition {
+/// Takes over what an answer says of a partition: a broker that is behind does not take it back to an older leader.
+fn take_newer(version: i16, known: &mut Partition, answer: &MetadataResponsePartition) {
     // Before v9 a broker that has just started may tell epochs that are too old (KAFKA-9212).
     const RELIABLE_EPOCHS: i16 = 9;
     let epoch = Some(answer.leader_epoch).filter(|e| version >= RELIABLE_EPOCHS && *e >= 0);
-    if let (Some(old_epoch), Some(new_epoch)) = (old.epoch, epoch)
+    if let (Some(old_epoch), Some(new_epoch)) = (known.epoch, epoch)
         && new_epoch < old_epoch
     {
-        return old;
+        return;
     }
-    Partition { leader: Some(answer.leader_id).filter(|id| *id >= 0), epoch }
+    *known = Partition {
+        leader: Some(answer.leader_id).filter(|id| *id >= 0),
+        epoch,
+        replicas: answer.replica_nodes.clone(),
+    };
 }
 
 #[cfg(test)]
@@ -201,18 +238,18 @@ mod tests {
     #[test]
     fn fault_48_a_broker_that_is_behind_does_not_take_a_partition_back_to_an_older_leader() {
         let mut cluster = Cluster::default();
-        cluster.update(12, &answer(1, 1, 5));
-        cluster.update(12, &answer(1, 2, 4));
+        cluster.update(12, &answer(1, 1, 5), |_, _| true);
+        cluster.update(12, &answer(1, 2, 4), |_, _| true);
         assert_eq!(leader(&cluster), Some((1, 5)));
-        cluster.update(12, &answer(1, 2, 6));
+        cluster.update(12, &answer(1, 2, 6), |_, _| true);
         assert_eq!(leader(&cluster), Some((2, 6)));
     }
 
     #[test]
     fn a_topic_created_anew_begins_with_its_own_epochs() {
         let mut cluster = Cluster::default();
-        cluster.update(12, &answer(1, 1, 5));
-        cluster.update(12, &answer(2, 2, 0));
+        cluster.update(12, &answer(1, 1, 5), |_, _| true);
+        cluster.update(12, &answer(2, 2, 0), |_, _| true);
         assert_eq!(leader(&cluster), Some((2, 0)));
         assert_eq!(cluster.topic_name(Uuid([1; 16])), None);
         assert_eq!(cluster.topic_name(Uuid([2; 16])).map(|n| &**n), Some("t"));
@@ -221,11 +258,11 @@ mod tests {
     #[test]
     fn an_error_about_a_topic_leaves_its_partitions_as_they_were_known() {
         let mut cluster = Cluster::default();
-        cluster.update(12, &answer(1, 1, 5));
+        cluster.update(12, &answer(1, 1, 5), |_, _| true);
         let mut error = answer(1, -1, -1);
         error.topics[0].error_code = 3;
         error.topics[0].partitions.clear();
-        cluster.update(12, &error);
+        cluster.update(12, &error, |_, _| true);
         assert_eq!(leader(&cluster), Some((1, 5)));
         assert_eq!(cluster.topic("t").and_then(|t| t.error), Some(ErrorCode(3)));
     }
@@ -233,7 +270,7 @@ mod tests {
     #[test]
     fn a_hint_is_taken_when_it_is_newer_and_its_leader_is_known() {
         let mut cluster = Cluster::default();
-        cluster.update(12, &answer(1, 1, 5));
+        cluster.update(12, &answer(1, 1, 5), |_, _| true);
         let partition = ("t", 0).into();
         assert!(!cluster.update_leader(&partition, 9, 6));
         assert!(!cluster.update_leader(&partition, 2, 5));
@@ -244,9 +281,41 @@ mod tests {
     #[test]
     fn fault_50_a_partition_without_leader_or_with_an_unknown_one_has_none() {
         let mut cluster = Cluster::default();
-        cluster.update(12, &answer(1, -1, 5));
+        cluster.update(12, &answer(1, -1, 5), |_, _| true);
         assert_eq!(cluster.leader(&("t", 0).into()), None);
-        cluster.update(12, &answer(1, 77, 6));
+        cluster.update(12, &answer(1, 77, 6), |_, _| true);
         assert_eq!(cluster.leader(&("t", 0).into()), None);
+    }
+
+    #[test]
+    fn a_topic_that_is_no_longer_wanted_is_forgotten_with_its_id() {
+        let mut cluster = Cluster::default();
+        cluster.update(12, &answer(1, 1, 5), |_, _| true);
+        let before = cluster.changes();
+        cluster.update(12, &answer(1, 1, 5), |name, _| name != "t");
+        assert_eq!(cluster.topics().count(), 0);
+        assert_eq!(cluster.topic_name(Uuid([1; 16])), None);
+        assert!(cluster.changes() > before);
+        let before = cluster.changes();
+        cluster.update(12, &answer(1, 1, 5), |name, _| name != "t");
+        assert_eq!(cluster.changes(), before, "nothing of it was taken in");
+    }
+
+    #[test]
+    fn replicas_are_those_of_the_last_answer_and_survive_a_hint() {
+        let mut cluster = Cluster::default();
+        let replicas = |cluster: &Cluster| {
+            cluster.partition(&("t", 0).into()).map(|p| p.replicas.clone()).unwrap()
+        };
+        for nodes in [vec![1, 2], vec![2, 3]] {
+            let mut answer = answer(1, 1, 5);
+            answer.topics[0].partitions[0].replica_nodes.clone_from(&nodes);
+            let before = cluster.changes();
+            cluster.update(12, &answer, |_, _| true);
+            assert_eq!(replicas(&cluster), nodes);
+            assert!(cluster.changes() > before);
+        }
+        assert!(cluster.update_leader(&("t", 0).into(), 2, 6));
+        assert_eq!(replicas(&cluster), [2, 3]);
     }
 }

@@ -1,7 +1,7 @@
 //! When to ask what the cluster looks like, and whom.
 //!
-//! Asked is on need (a leader is missing, or was wrong, or is silent) and on age. A node that does not answer within a
-//! second is no reason to wait: another is asked the same.
+//! Asked is on need (a leader is missing, or was wrong, or is silent), on age, and for a call that wants to know
+//! something once ([`Query`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,39 +11,58 @@ use std::{
 
 use crate::{
     Error, ErrorCode, Result,
-    client::{KafkaClient, NodeKey, cluster::Cluster},
+    client::{KafkaClient, NodeKey, cluster::Cluster, pattern::TopicPattern},
     consumer::options::MetadataOptions,
-    net::{
-        backoff::Backoff,
-        connection::{RequestId, later},
+    net::connection::{RequestId, later},
+    protocol::{
+        self,
+        metadata::{MetadataRequest, MetadataResponse},
     },
-    protocol::{self, metadata::MetadataRequest},
 };
 
-/// How long a node may be silent before another one is asked.
-const PATIENCE: Duration = Duration::from_secs(1);
+mod inquiry;
+mod query;
+
+use inquiry::Inquiry;
+pub use query::Query;
+use query::{Asking, Verdict};
 
 /// For how long a node that was silent to somebody is not asked, if there are others.
 const AVOIDANCE: Duration = Duration::from_secs(5);
+
+/// The topics that are read, or are to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// These.
+    Topics(BTreeSet<Arc<str>>),
+    /// All that match, so all are asked about; those that are no longer there are forgotten. None is created.
+    Matching(TopicPattern),
+}
 
 /// The machine.
 #[derive(Debug)]
 pub struct Metadata {
     options: MetadataOptions,
     cluster: Cluster,
-    topics: BTreeSet<Arc<str>>,
+    wanted: Wanted,
     needed: bool,
-    in_flight: BTreeMap<RequestId, (NodeKey, Instant)>,
+    refresh: Inquiry,
     refreshed: Option<Instant>,
-    /// Not before this, whatever the need.
-    retry_at: Instant,
     retry_backoff: Duration,
-    backoff: Backoff,
+    asking: Option<Asking>,
+    answer: Option<Result<Cluster>>,
     avoided: BTreeMap<i32, Instant>,
     errors: VecDeque<Error>,
     last_error: Option<Error>,
     answers: u64,
     random: fastrand::Rng,
+}
+
+/// The topics of which something is kept.
+#[derive(Debug)]
+struct Wanted {
+    interest: Interest,
+    also: BTreeSet<Arc<str>>,
 }
 
 impl Metadata {
@@ -53,13 +72,13 @@ impl Metadata {
         Self {
             options,
             cluster: Cluster::default(),
-            topics: BTreeSet::new(),
+            wanted: Wanted { interest: Interest::default(), also: BTreeSet::new() },
             needed: true,
-            in_flight: BTreeMap::new(),
+            refresh: Inquiry::new(retry_backoff, now),
             refreshed: None,
-            retry_at: now,
             retry_backoff,
-            backoff: Backoff::new(retry_backoff, retry_backoff.max(PATIENCE)),
+            asking: None,
+            answer: None,
             avoided: BTreeMap::new(),
             errors: VecDeque::new(),
             last_error: None,
@@ -70,13 +89,29 @@ impl Metadata {
 
     // Commands
 
-    /// Asks about these topics from now on, at once if one is new.
-    pub fn set_topics(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) {
-        if topics.iter().any(|t| self.cluster.topic(t).is_none_or(|t| t.error.is_some())) {
-            self.needed = true;
-            self.retry_at = now;
+    /// Asks about these topics from now on, at once if one is new. Others are forgotten with the next answer.
+    pub fn set_interest(&mut self, interest: Interest, now: Instant) {
+        let news = match &interest {
+            Interest::Topics(names) => self.lacks(names),
+            Interest::Matching(_) => interest != self.wanted.interest,
+        };
+        if interest != self.wanted.interest {
+            self.wanted.interest = interest;
+            // About topics that are no longer wanted, or found again.
+            self.errors.clear();
         }
-        self.topics = topics;
+        if news {
+            self.ask_at_once(now);
+        }
+    }
+
+    /// Asks about these topics too, until others are given here or none; at once if one is new. The caller looks at
+    /// their errors in the [`cluster`](Self::cluster). No topic is created meanwhile.
+    pub fn want_also(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) {
+        if self.lacks(&topics) {
+            self.ask_at_once(now);
+        }
+        self.wanted.also = topics;
     }
 
     /// Something that is known turned out wrong, or something is missing.
@@ -90,6 +125,25 @@ impl Metadata {
         self.needed = true;
     }
 
+    /// Asks something once, in place of what was asked so before: until [`take_answer`](Self::take_answer) gives
+    /// something, or [`cancel_query`](Self::cancel_query).
+    pub fn start_query(&mut self, query: Query, now: Instant) {
+        let inquiry = Inquiry::new(self.retry_backoff, now);
+        self.asking = Some(Asking { query, inquiry, error: None });
+        self.answer = None;
+    }
+
+    /// What the cluster looks like as far as was asked; an unknown topic is not in it.
+    pub fn take_answer(&mut self) -> Option<Result<Cluster>> {
+        self.answer.take()
+    }
+
+    /// The answer is no longer waited for.
+    pub fn cancel_query(&mut self) {
+        self.asking = None;
+        self.answer = None;
+    }
+
     // What came in
 
     /// A request of ours was answered, or failed; says whether it was ours.
@@ -100,34 +154,20 @@ impl Metadata {
         client: &mut KafkaClient,
         now: Instant,
     ) -> bool {
-        let Some((node, _)) = self.in_flight.remove(&id) else { return false };
-        let outcome = result
+        let refresh = self.refresh.take(id);
+        let node = refresh.or_else(|| self.asking.as_mut().and_then(|a| a.inquiry.take(id)));
+        let Some(node) = node else { return false };
+        let response = result
             .as_ref()
             .map_err(Clone::clone)
-            .and_then(|(version, body)| self.take_over(node, *version, body, client, now));
-        match outcome {
-            Ok(()) => {
-                // Whoever was asked the same before is silent still: not waited for, and not asked again soon.
-                for (silent, _) in std::mem::take(&mut self.in_flight).into_values() {
-                    self.avoided.insert(silent.id, later(now, AVOIDANCE));
-                }
-                self.refreshed = Some(now);
-                self.answers += 1;
-                self.last_error = None;
-            }
-            Err(error) => {
-                log::debug!(target: "kafka_blocking::metadata", "{node}: {error}");
-                self.needed = true;
-                self.last_error = Some(error);
-            }
+            .and_then(|(version, body)| Ok((*version, decode(node, *version, body, client, now)?)));
+        if let Err(error) = &response {
+            log::debug!(target: "kafka_blocking::metadata", "{node}: {error}");
         }
-        if self.needed {
-            let delay = self.backoff.next_delay(&mut self.random);
-            self.retry_at = later(now, delay);
+        if refresh.is_some() {
+            self.handle_refresh(response, client, now);
         } else {
-            self.backoff.reset();
-            // However small metadata_max_age_ms is.
-            self.retry_at = later(now, self.retry_backoff);
+            self.handle_answer(response, now);
         }
         true
     }
@@ -139,40 +179,25 @@ impl Metadata {
         self.avoided.retain(|_, until| now < *until);
         let due =
             self.needed || self.refreshed.is_none_or(|at| now >= later(at, self.options.max_age));
-        let waiting = self.in_flight.values().any(|(_, sent)| now < later(*sent, PATIENCE));
-        if !due && self.in_flight.is_empty()
-            || waiting
-            || (now < self.retry_at && self.in_flight.is_empty())
-        {
-            return;
+        if let Some(node) = self.refresh.next_node(due, &self.cluster, &self.avoided, client, now) {
+            self.ask_refresh(node, client, now);
         }
-        let asked: Vec<i32> = self.in_flight.values().map(|(node, _)| node.id).collect();
-        // Whom to leave out, as long as that leaves somebody.
-        let avoided = |id| self.avoided.contains_key(&id);
-        let choice = self.cluster.brokers().any(|(id, _)| !avoided(id) && !asked.contains(&id));
-        if choice && !self.avoided.is_empty() {
-            client.widen(avoided, now);
-        }
-        let node = client.any_node(|id| asked.contains(&id) || (choice && avoided(id)), now);
+        let Some(asking) = &mut self.asking else { return };
+        let node = asking.inquiry.next_node(true, &self.cluster, &self.avoided, client, now);
         let Some(node) = node else { return };
-        if let Err(error) = self.ask(node, client, now) {
-            self.retry_at = later(now, self.backoff.next_delay(&mut self.random));
-            self.last_error = Some(error);
+        match send(node, asking.query.topics().as_ref(), false, client, now) {
+            Ok(id) => asking.inquiry.sent(id, node, now),
+            Err(error) => asking.failed(error, &mut self.random, now),
         }
     }
 
     /// When to call [`poll`](Self::poll) although nothing came in.
     #[must_use]
     pub fn poll_timeout(&self, client: &KafkaClient, now: Instant) -> Option<Instant> {
-        let due = if self.needed {
-            self.retry_at
-        } else {
-            self.refreshed.map_or(now, |at| later(at, self.options.max_age)).max(self.retry_at)
-        };
-        let silent = self.in_flight.values().map(|(_, sent)| later(*sent, PATIENCE)).max();
-        let next = silent.unwrap_or(due);
-        // Due, but nobody can be asked: it depends on when a node may be tried again.
-        if next <= now { client.any_node_timeout(now) } else { Some(next) }
+        let aged = self.refreshed.map_or(now, |at| later(at, self.options.max_age));
+        let due = if self.needed { now } else { aged };
+        let asking = self.asking.as_ref().and_then(|a| a.inquiry.poll_timeout(now, client, now));
+        [self.refresh.poll_timeout(due, client, now), asking].into_iter().flatten().min()
     }
 
     /// An error that the caller has to know, such as a topic that may not be read.
@@ -199,75 +224,128 @@ impl Metadata {
         self.answers
     }
 
-    /// Why the last request failed, unless one succeeded since.
+    /// Why a call that waits for an answer has none, or why the last request failed, unless one succeeded since.
     #[must_use]
     pub fn last_error(&self) -> Option<&Error> {
-        self.last_error.as_ref()
+        let asking = self.asking.as_ref().and_then(|asking| asking.error.as_ref());
+        asking.or(self.last_error.as_ref())
     }
 
     // Helpers
 
-    fn ask(&mut self, node: NodeKey, client: &mut KafkaClient, now: Instant) -> Result<()> {
-        let Some(version) = client.version::<MetadataRequest>(node, None) else {
-            return Err(client.unsupported::<MetadataRequest>(node));
+    fn lacks(&self, topics: &BTreeSet<Arc<str>>) -> bool {
+        topics.iter().any(|name| self.cluster.topic(name).is_none_or(|t| t.error.is_some()))
+    }
+
+    /// What is under way is not what is wanted now, so it is not waited for.
+    fn ask_at_once(&mut self, now: Instant) {
+        self.needed = true;
+        self.refresh.take_silent().for_each(drop);
+        self.refresh.retry_at(now);
+    }
+
+    fn ask_refresh(&mut self, node: NodeKey, client: &mut KafkaClient, now: Instant) {
+        let topics = self.wanted.named();
+        // What a call looks up is not created, so nothing is for as long as that takes. A pattern creates nothing.
+        let create =
+            self.options.allow_auto_create && self.wanted.also.is_empty() && topics.is_some();
+        match send(node, topics.as_ref(), create, client, now) {
+            Ok(id) => {
+                self.refresh.sent(id, node, now);
+                self.needed = false;
+            }
+            Err(error) => {
+                self.refresh.back_off(&mut self.random, now);
+                self.last_error = Some(error);
+            }
+        }
+    }
+
+    fn handle_refresh(
+        &mut self,
+        response: Result<(i16, MetadataResponse)>,
+        client: &mut KafkaClient,
+        now: Instant,
+    ) {
+        match response {
+            Ok((version, response)) => {
+                self.take_over(version, &response, client, now);
+                let silent = self.refresh.take_silent().collect();
+                self.avoid_all(silent, now);
+                self.refreshed = Some(now);
+                self.answers += 1;
+                self.last_error = None;
+            }
+            Err(error) => {
+                self.needed = true;
+                self.last_error = Some(error);
+            }
+        }
+        if self.needed {
+            self.refresh.back_off(&mut self.random, now);
+        } else {
+            self.refresh.succeeded();
+            // However small metadata_max_age_ms is.
+            self.refresh.retry_at(later(now, self.retry_backoff));
+        }
+    }
+
+    fn handle_answer(&mut self, response: Result<(i16, MetadataResponse)>, now: Instant) {
+        let Some(asking) = &mut self.asking else { return };
+        let verdict = match response {
+            Ok((version, response)) => asking.judge(version, &response),
+            Err(error) => Verdict::AskAgain(error),
         };
-        let request = MetadataRequest {
-            allow_auto_topic_creation: self.options.allow_auto_create,
-            ..MetadataRequest::topics(self.topics.iter().map(|t| t.to_string()))
-        };
-        let id = client.send(node, version, &request, now)?;
-        self.in_flight.insert(id, (node, now));
-        self.needed = false;
-        Ok(())
+        match verdict {
+            Verdict::Final(answer) => {
+                let silent = asking.inquiry.take_silent().collect();
+                self.avoid_all(silent, now);
+                self.asking = None;
+                self.answer = Some(answer);
+            }
+            Verdict::AskAgain(error) => asking.failed(error, &mut self.random, now),
+        }
+    }
+
+    /// Whoever was asked the same before and is silent still: not asked again soon.
+    fn avoid_all(&mut self, silent: Vec<i32>, now: Instant) {
+        self.avoided.extend(silent.into_iter().map(|id| (id, later(now, AVOIDANCE))));
     }
 
     fn take_over(
         &mut self,
-        node: NodeKey,
         version: i16,
-        body: &[u8],
+        response: &MetadataResponse,
         client: &mut KafkaClient,
         now: Instant,
-    ) -> Result<()> {
-        let response =
-            protocol::decode_response::<MetadataRequest>(body, version).map_err(|e| {
-                Error::Protocol { what: "Metadata response", reason: e.to_string().into() }
-            })?;
-        if version >= 6 {
-            client.throttle(node, response.throttle_time_ms, now);
+    ) {
+        let before = leaders(&self.cluster);
+        self.cluster.update(version, response, |name, internal| self.wanted.wants(name, internal));
+        if matches!(self.wanted.interest, Interest::Matching(_)) {
+            let named: BTreeSet<_> =
+                response.topics.iter().filter_map(|t| t.name.as_deref()).collect();
+            self.cluster.retain(|name, _| named.contains(name));
         }
-        if response.error_code != 0 {
-            let code = ErrorCode(response.error_code);
-            return Err(Error::broker("Metadata", code, ""));
-        }
-        if response.brokers.is_empty() {
-            return Err(Error::Protocol {
-                what: "Metadata response",
-                reason: "it names no broker".into(),
-            });
-        }
-        let before = leaders(&self.cluster, &self.topics);
-        self.cluster.update(version, &response);
         client.set_brokers(self.cluster.brokers().map(|(id, host)| (id, host.clone())), now);
-        for leader in leaders(&self.cluster, &self.topics).difference(&before) {
+        for leader in leaders(&self.cluster).difference(&before) {
             // Elected just now, so it lives: no reason to wait out the backoff of its last failure.
             client.forgive(leader.0, now);
         }
         self.judge_topics();
-        Ok(())
     }
 
     /// Asks again where leaders are missing; tells the caller what asking again does not help.
     fn judge_topics(&mut self) {
         // What is still wrong is found again.
         self.errors.clear();
+        let missing = |name: &Arc<str>| self.cluster.topic(name).is_none();
+        self.needed |= self.wanted.named().is_some_and(|names| names.iter().any(missing))
+            || self.wanted.also.iter().any(missing);
         let mut unauthorized = Vec::new();
-        for name in &self.topics {
-            let Some(topic) = self.cluster.topic(name) else {
-                self.needed = true;
-                continue;
-            };
+        for (name, topic) in self.cluster.topics() {
             match topic.error {
+                // Whoever looks it up sees that for itself.
+                Some(_) if !self.wanted.reads(name) => self.needed = true,
                 Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => unauthorized.push(name.to_string()),
                 Some(code @ ErrorCode::INVALID_TOPIC_EXCEPTION) => {
                     self.errors.push_back(Error::broker("Metadata", code, name.as_ref()));
@@ -290,15 +368,91 @@ impl Metadata {
     }
 }
 
+impl Wanted {
+    /// Whether anything of a topic is to be kept.
+    fn wants(&self, name: &str, internal: bool) -> bool {
+        self.also.contains(name)
+            || match &self.interest {
+                Interest::Topics(names) => names.contains(name),
+                Interest::Matching(pattern) => pattern.matches(name, internal),
+            }
+    }
+
+    /// Whether a topic, which is wanted, is so for reading.
+    fn reads(&self, name: &str) -> bool {
+        match &self.interest {
+            Interest::Topics(names) => names.contains(name),
+            Interest::Matching(_) => !self.also.contains(name),
+        }
+    }
+
+    /// The topics to name in a request; `None` for all.
+    fn named(&self) -> Option<BTreeSet<Arc<str>>> {
+        match &self.interest {
+            Interest::Topics(names) => Some(names.union(&self.also).cloned().collect()),
+            Interest::Matching(_) => None,
+        }
+    }
+}
+
+impl Default for Interest {
+    fn default() -> Self {
+        Self::Topics(BTreeSet::new())
+    }
+}
+
+/// Asks a node about topics, or about all.
+fn send(
+    node: NodeKey,
+    topics: Option<&BTreeSet<Arc<str>>>,
+    create: bool,
+    client: &mut KafkaClient,
+    now: Instant,
+) -> Result<RequestId> {
+    let Some(version) = client.version::<MetadataRequest>(node, None) else {
+        return Err(client.unsupported::<MetadataRequest>(node));
+    };
+    client.send(node, version, &request(version, topics, create), now)
+}
+
+fn request(version: i16, topics: Option<&BTreeSet<Arc<str>>>, create: bool) -> MetadataRequest {
+    // Before version 4 a topic that is named may be created by that, so that without leave all are asked about.
+    let chosen = version >= 4;
+    let named = topics.filter(|names| create || chosen || names.is_empty());
+    let request = named.map_or_else(MetadataRequest::all_topics, |names| {
+        MetadataRequest::topics(names.iter().map(|name| name.to_string()))
+    });
+    MetadataRequest { allow_auto_topic_creation: create || !chosen, ..request }
+}
+
+fn decode(
+    node: NodeKey,
+    version: i16,
+    body: &[u8],
+    client: &mut KafkaClient,
+    now: Instant,
+) -> Result<MetadataResponse> {
+    let malformed =
+        |reason: String| Error::Protocol { what: "Metadata response", reason: reason.into() };
+    let response = protocol::decode_response::<MetadataRequest>(body, version)
+        .map_err(|e| malformed(e.to_string()))?;
+    if version >= 6 {
+        client.throttle(node, response.throttle_time_ms, now);
+    }
+    if response.error_code != 0 {
+        return Err(Error::broker("Metadata", ErrorCode(response.error_code), ""));
+    }
+    if response.brokers.is_empty() {
+        return Err(malformed("it names no broker".to_owned()));
+    }
+    Ok(response)
+}
+
 /// Who leads what, with the epoch: a difference is an election.
-fn leaders(
-    cluster: &Cluster,
-    topics: &BTreeSet<Arc<str>>,
-) -> BTreeSet<(i32, Option<i32>, Arc<str>, i32)> {
-    let partitions = topics.iter().filter_map(|name| cluster.topic(name).map(|t| (name, t)));
-    partitions
-        .flat_map(|(name, t)| {
-            t.partitions.iter().filter_map(|(n, p)| Some((p.leader?, p.epoch, name.clone(), *n)))
-        })
-        .collect()
+fn leaders(cluster: &Cluster) -> BTreeSet<(i32, Option<i32>, Arc<str>, i32)> {
+    let of_topic = |(name, topic): (&Arc<str>, &crate::client::cluster::Topic)| {
+        let led = topic.partitions.iter().filter_map(|(n, p)| Some((p.leader?, p.epoch, *n)));
+        led.map(|(leader, epoch, n)| (leader, epoch, name.clone(), n)).collect::<Vec<_>>()
+    };
+    cluster.topics().flat_map(of_topic).collect()
 }

@@ -27,6 +27,8 @@ pub mod cluster;
 mod dial;
 pub mod metadata;
 mod node;
+pub mod options;
+pub mod pattern;
 
 pub use node::{ConnectionId, NodeKey, Role};
 use node::{Link, Node};

@@ -1,72 +1,92 @@
 //! What the caller touches for every record: the chunk that is handed out, and how far.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::{
     ConsumerRecord, Error, Result,
     consumer::options::FetchOptions,
-    net::fetch_stream::RecordsPiece,
+    fetcher::Fetched,
     records::{BatchHeader, BatchWalk, Chunk, ChunkPool, Codec, Decompressor, RecordsError},
-    subscriptions::{PartitionId, PartitionState},
+    subscriptions::{PartitionId, PartitionState, Place, Subscriptions, Ticket},
     types::TopicPartition,
 };
 
 /// The chunk that is open, if there is one, and what opening batches needs.
 #[derive(Debug)]
-pub(super) struct Cursor {
+pub struct Cursor {
     open: Option<Open>,
+    /// What was open of partitions that are paused now.
+    parked: Vec<Open>,
+    /// What was parked of partitions that were resumed: comes before what was fetched since.
+    resumed: VecDeque<Open>,
     decompressor: Decompressor,
     check_crcs: bool,
 }
 
 #[derive(Debug)]
 struct Open {
-    id: PartitionId,
+    ticket: Ticket,
     partition: TopicPartition,
     chunk: Arc<Chunk>,
+    /// The base offsets of batches that are left out, in order.
+    aborted: Vec<i64>,
     /// Where the batch begins that is walked, or is to be opened next.
     at: usize,
     len: usize,
     position: i64,
+    /// The epoch of the batch before the one that is walked.
+    epoch: Option<i32>,
     walk: Option<(BatchWalk, usize)>,
 }
 
+/// With so many chunks kept for paused partitions, another one is fetched again instead.
+const PARKED_FULL: usize = 16;
+
 /// Data that cannot be read; the cursor stays where it is.
 #[derive(Debug)]
-pub(super) struct Damage {
-    pub(super) id: PartitionId,
-    pub(super) error: Error,
+pub struct Damage {
+    pub id: PartitionId,
+    pub error: Error,
 }
 
 impl Cursor {
-    pub(super) fn new(options: &FetchOptions, pool: ChunkPool) -> Self {
+    pub fn new(options: &FetchOptions, pool: ChunkPool) -> Self {
         Self {
             open: None,
+            parked: Vec::new(),
+            resumed: VecDeque::new(),
             decompressor: Decompressor::new(pool, options.max_decompressed),
             check_crcs: options.check_crcs,
         }
     }
 
     /// Hands out this chunk from now on.
-    pub(super) fn open(&mut self, id: PartitionId, state: &PartitionState, piece: RecordsPiece) {
-        let partition = state.partition.clone();
-        let position = state.position.unwrap_or(0);
+    pub fn open(&mut self, id: PartitionId, state: &PartitionState, fetched: Fetched) {
+        let Some(place) = state.position else { return };
         self.open = Some(Open {
-            id,
-            partition,
-            chunk: piece.chunk,
+            ticket: Ticket { id, voids: state.voids },
+            partition: state.partition.clone(),
+            chunk: fetched.piece.chunk,
+            aborted: fetched.aborted,
             at: 0,
-            len: piece.len,
-            position,
+            len: fetched.piece.len,
+            position: place.offset,
+            epoch: place.epoch,
             walk: None,
         });
+    }
+
+    /// Goes on with a chunk of a partition that was resumed, if there is one.
+    pub fn open_resumed(&mut self) -> bool {
+        self.open = self.resumed.pop_front();
+        self.open.is_some()
     }
 
     /// The next record of the batch that is open; `None` when [`advance`](Self::advance) has to go on first.
     ///
     /// The hot path: what it gives is built where the caller wants it, and copied nowhere.
     #[inline(always)]
-    pub(super) fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
+    pub fn next_in_batch(&mut self) -> Option<ConsumerRecord> {
         let open = self.open.as_mut()?;
         let (walk, _) = open.walk.as_mut()?;
         let entry = walk.next_whole()?;
@@ -75,7 +95,7 @@ impl Cursor {
     }
 
     /// Goes on to the next record, without handing it out; says whether the open chunk has one.
-    pub(super) fn advance(&mut self) -> Result<bool, Damage> {
+    pub fn advance(&mut self) -> Result<bool, Damage> {
         while let Some(open) = &mut self.open {
             let moved = match &open.walk {
                 Some(_) => open.stay_or_leave(),
@@ -95,36 +115,92 @@ impl Cursor {
         Ok(false)
     }
 
-    /// How far the open chunk's partition has been handed out.
-    pub(super) fn position(&self) -> Option<(PartitionId, i64)> {
-        self.open.as_ref().map(|open| (open.id, open.position))
+    /// Hands out the rest of the open batch as a whole.
+    pub fn take_batch(&mut self) -> Option<BatchWalk> {
+        let open = self.open.as_mut()?;
+        let (walk, len) = open.walk.take()?;
+        open.leave(walk.header(), len);
+        Some(walk)
     }
 
-    /// Drops the open chunk if it is of this partition.
-    pub(super) fn discard(&mut self, id: PartitionId) {
-        if self.open.as_ref().is_some_and(|open| open.id == id) {
-            self.open = None;
+    /// The record at `offset`, handed out last, was not taken: it comes again.
+    pub fn untake(&mut self, partition: (&str, i32), offset: i64) {
+        let open = self.open.as_mut().filter(|open| {
+            (open.partition.topic(), open.partition.partition()) == partition
+                && open.position == offset + 1
+        });
+        if let Some(open) = open {
+            open.position = offset;
+            open.walk = None;
         }
     }
 
-    /// Drops the open chunk.
-    pub(super) fn clear(&mut self) {
+    /// How far the open chunk's partition has been handed out.
+    pub fn position(&self) -> Option<(Ticket, Place)> {
+        self.open.as_ref().map(|open| (open.ticket, open.place()))
+    }
+
+    /// Drops what has become void, and keeps what was paused for later.
+    pub fn follow(&mut self, subscriptions: &mut Subscriptions) {
+        let paused = |open: &Open| subscriptions.is_paused(open.ticket.id);
+        let kept = std::mem::take(&mut self.parked).into_iter().chain(self.resumed.drain(..));
+        for open in kept.filter(|open| subscriptions.honours(open.ticket)).collect::<Vec<_>>() {
+            if paused(&open) { self.parked.push(open) } else { self.resumed.push_back(open) }
+        }
+        let Some(open) =
+            self.open.take_if(|open| !subscriptions.honours(open.ticket) || paused(open))
+        else {
+            return;
+        };
+        if !subscriptions.honours(open.ticket) {
+            return;
+        }
+        if self.parked.len() < PARKED_FULL {
+            self.parked.push(open);
+        } else {
+            subscriptions.void(open.ticket.id);
+        }
+    }
+
+    /// Drops the open chunk, which has nothing more to hand out.
+    pub fn clear(&mut self) {
         self.open = None;
+    }
+
+    /// Drops everything.
+    pub fn clear_all(&mut self) {
+        self.open = None;
+        self.parked.clear();
+        self.resumed.clear();
     }
 }
 
 impl Open {
+    /// The position, and the epoch of the record before it.
+    fn place(&self) -> Place {
+        let begun = self.walk.as_ref().map(|(walk, _)| walk.header());
+        let begun = begun.filter(|header| self.position > header.base_offset);
+        Place { offset: self.position, epoch: begun.map_or(self.epoch, epoch) }
+    }
+
     /// Whether the batch that is walked has another record for the caller; leaves it if it has none.
     fn stay_or_leave(&mut self) -> Result<bool, RecordsError> {
-        let Some((walk, len)) = &mut self.walk else { return Ok(false) };
+        let Some((walk, _)) = &mut self.walk else { return Ok(false) };
         walk.skip_to(self.position)?;
         if walk.remaining() > 0 {
             return Ok(true);
         }
-        self.position = self.position.max(walk.header().next_offset());
-        self.at += *len;
-        self.walk = None;
+        if let Some((walk, len)) = self.walk.take() {
+            self.leave(walk.header(), len);
+        }
         Ok(false)
+    }
+
+    /// Goes on behind a batch.
+    fn leave(&mut self, header: &BatchHeader, len: usize) {
+        self.position = self.position.max(header.next_offset());
+        self.epoch = epoch(header);
+        self.at += len;
     }
 
     /// Opens the batch at hand, or goes past it if it has nothing for the caller; says whether it has.
@@ -134,8 +210,13 @@ impl Open {
         check_crcs: bool,
     ) -> Result<bool, RecordsError> {
         let header = BatchHeader::parse(&self.chunk.filled()[self.at..self.len])?;
+        let len = header.total_len();
         if header.next_offset() <= self.position {
-            self.at += header.total_len();
+            self.at += len;
+            return Ok(false);
+        }
+        if self.aborted.binary_search(&header.base_offset).is_ok() {
+            self.leave(&header, len);
             return Ok(false);
         }
         let (topic, partition) = (self.partition.shared_topic(), self.partition.partition());
@@ -143,13 +224,16 @@ impl Open {
             BatchWalk::open(&self.chunk, self.at, topic, partition, check_crcs, decompressor)?;
         if header.is_control() {
             // A marker of brokers: its checksum was worth a look, its records are not for the caller.
-            self.position = header.next_offset();
-            self.at += header.total_len();
+            self.leave(&header, len);
             return Ok(false);
         }
-        self.walk = Some((walk, header.total_len()));
+        self.walk = Some((walk, len));
         self.stay_or_leave()
     }
+}
+
+fn epoch(header: &BatchHeader) -> Option<i32> {
+    Some(header.partition_leader_epoch).filter(|epoch| *epoch >= 0)
 }
 
 fn damage(open: &Open, error: RecordsError) -> Damage {
@@ -172,5 +256,5 @@ fn damage(open: &Open, error: RecordsError) -> Damage {
             Error::CorruptRecord { partition, offset, next_offset, reason }
         }
     };
-    Damage { id: open.id, error }
+    Damage { id: open.ticket.id, error }
 }

@@ -1,5 +1,6 @@
 //! The ways to iterate.
 
+use super::{Content, Raw};
 use crate::{ConsumerRecord, KafkaConsumer, Result};
 
 /// An iterator over the records of a borrowed consumer: what `for record in &consumer` uses.
@@ -7,18 +8,18 @@ use crate::{ConsumerRecord, KafkaConsumer, Result};
 /// Each item is a [`Result`]; an error does not end the iteration. It ends after `consumer_timeout_ms` without a record,
 /// or when the consumer is stopped or closed. After a time-out another loop, or another `next`, goes on where it ended.
 #[derive(Debug)]
-pub struct Records<'a> {
-    consumer: &'a KafkaConsumer,
+pub struct Records<'a, K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> {
+    consumer: &'a KafkaConsumer<K, V>,
 }
 
-impl<'a> Records<'a> {
-    pub(super) fn new(consumer: &'a KafkaConsumer) -> Self {
+impl<'a, K: ?Sized + Content, V: ?Sized + Content> Records<'a, K, V> {
+    pub(super) fn new(consumer: &'a KafkaConsumer<K, V>) -> Self {
         Self { consumer }
     }
 }
 
-impl Iterator for Records<'_> {
-    type Item = Result<ConsumerRecord>;
+impl<K: ?Sized + Content, V: ?Sized + Content> Iterator for Records<'_, K, V> {
+    type Item = Result<ConsumerRecord<K, V>>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -26,18 +27,18 @@ impl Iterator for Records<'_> {
     }
 }
 
-impl<'a> IntoIterator for &'a KafkaConsumer {
-    type Item = Result<ConsumerRecord>;
-    type IntoIter = Records<'a>;
+impl<'a, K: ?Sized + Content, V: ?Sized + Content> IntoIterator for &'a KafkaConsumer<K, V> {
+    type Item = Result<ConsumerRecord<K, V>>;
+    type IntoIter = Records<'a, K, V>;
 
-    fn into_iter(self) -> Records<'a> {
+    fn into_iter(self) -> Records<'a, K, V> {
         self.iter()
     }
 }
 
 /// A consumer that is handed to something which takes an iterator by value.
-impl Iterator for KafkaConsumer {
-    type Item = Result<ConsumerRecord>;
+impl<K: ?Sized + Content, V: ?Sized + Content> Iterator for KafkaConsumer<K, V> {
+    type Item = Result<ConsumerRecord<K, V>>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

@@ -1,15 +1,20 @@
 //! The machines of a consumer, side by side, and who is told what.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
 use crate::{
-    Error,
+    Error, IsolationLevel, Result, TopicPartition,
     client::{ClientEvent, KafkaClient, metadata::Metadata},
     consumer::options::Resolved,
-    fetcher::{Context, Fetcher, offsets::OffsetResets},
+    fetcher::{
+        Context, Fetcher,
+        offsets::OffsetResets,
+        query::{FoundOffsets, OffsetQuery},
+        validation::Validation,
+    },
     records::ChunkPool,
     subscriptions::Subscriptions,
 };
@@ -30,6 +35,12 @@ pub struct Machines {
     pub fetcher: Fetcher,
     /// Finding first positions.
     pub resets: OffsetResets,
+    /// Finding out whether positions are still in the logs of new leaders.
+    pub validation: Validation,
+    /// What a call of the user wants to know of offsets, while it waits.
+    query: Option<OffsetQuery>,
+    read_committed: bool,
+    retry_backoff: Duration,
     errors: VecDeque<Error>,
     cluster_seen: u64,
 }
@@ -39,6 +50,7 @@ impl Machines {
     #[must_use]
     pub fn new(options: &Resolved, seed: u64, now: Instant) -> Self {
         let retry_backoff = options.retry_backoff;
+        let read_committed = options.fetch.isolation == IsolationLevel::ReadCommitted;
         let pool = ChunkPool::new(POOLED);
         let connection = options.connection.clone();
         Self {
@@ -52,8 +64,12 @@ impl Machines {
             ),
             metadata: Metadata::new(options.metadata, retry_backoff, seed, now),
             subscriptions: Subscriptions::new(options.reset),
-            fetcher: Fetcher::new(options.fetch, retry_backoff),
-            resets: OffsetResets::new(retry_backoff),
+            fetcher: Fetcher::new(options.fetch.clone(), retry_backoff, options.metadata.max_age),
+            resets: OffsetResets::new(read_committed, retry_backoff),
+            validation: Validation::new(retry_backoff),
+            query: None,
+            read_committed,
+            retry_backoff,
             errors: VecDeque::new(),
             cluster_seen: 0,
         }
@@ -66,14 +82,15 @@ impl Machines {
             self.route(event, now);
         }
         let changes = self.metadata.cluster().changes();
-        if changes != self.cluster_seen {
+        let changed = changes != self.cluster_seen;
+        if changed {
             self.cluster_seen = changes;
             for topic in self.metadata.cluster_mut().take_recreated() {
                 self.subscriptions.restart(&topic);
-                self.fetcher.discard_unassigned(&self.subscriptions);
             }
             self.subscriptions.update_from(self.metadata.cluster());
         }
+        self.subscriptions.check_epochs(self.metadata.cluster(), changed);
         let mut cx = Context {
             subscriptions: &mut self.subscriptions,
             metadata: &mut self.metadata,
@@ -81,14 +98,28 @@ impl Machines {
             now,
         };
         self.resets.poll(&mut cx);
+        self.validation.poll(&mut cx);
+        if let Some(query) = &mut self.query {
+            query.poll(&mut cx);
+        }
         self.fetcher.poll(&mut cx);
         self.metadata.poll(&mut self.client, now);
+    }
+
+    /// Brings what is ready in line with what the caller has paused, resumed or moved.
+    pub fn follow(&mut self) {
+        self.fetcher.follow(&mut self.subscriptions);
     }
 
     /// Nobody looked at the sockets for this long: no answer was late meanwhile.
     pub fn was_away(&mut self, time: Duration) {
         self.client.was_away(time);
         self.fetcher.was_away(time);
+        self.resets.was_away(time);
+        self.validation.was_away(time);
+        if let Some(query) = &mut self.query {
+            query.was_away(time);
+        }
     }
 
     /// When to call [`handle`](Self::handle) although nothing came in.
@@ -98,6 +129,8 @@ impl Machines {
             self.client.poll_timeout(now),
             self.metadata.poll_timeout(&self.client, now),
             self.resets.poll_timeout(),
+            self.validation.poll_timeout(),
+            self.query.as_ref().and_then(OffsetQuery::poll_timeout),
             self.fetcher.poll_timeout(now),
         ]
         .into_iter()
@@ -130,10 +163,28 @@ impl Machines {
         self.errors.remove(at)
     }
 
+    /// Asks for offsets of partitions: the first ([`EARLIEST`](crate::fetcher::list_offsets::EARLIEST)), the last, or the first
+    /// at a time. One such question is open at a time.
+    pub fn start_query(&mut self, wanted: BTreeMap<TopicPartition, i64>, now: Instant) {
+        let query = OffsetQuery::new(wanted, self.read_committed, self.retry_backoff);
+        self.metadata.want_also(query.topics(), now);
+        self.query = Some(query);
+    }
+
+    /// The answer, once there is one.
+    pub fn query_outcome(&self) -> Option<Result<FoundOffsets>> {
+        self.query.as_ref()?.outcome()
+    }
+
+    /// Nobody waits for the answer any more.
+    pub fn end_query(&mut self, now: Instant) {
+        self.query = None;
+        self.metadata.want_also(BTreeSet::new(), now);
+    }
+
     /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
     pub fn subscription_changed(&mut self, now: Instant) {
-        self.metadata.set_topics(self.subscriptions.topics(), now);
-        self.fetcher.discard_unassigned(&self.subscriptions);
+        self.metadata.set_interest(self.subscriptions.topics(), now);
     }
 
     /// The error of a call that took too long, with what stood in its way.
@@ -147,7 +198,9 @@ impl Machines {
     ) -> Error {
         let mut parts = vec![subject.to_owned(), self.client.describe_failures(now)];
         parts.extend(self.metadata.last_error().map(ToString::to_string));
-        parts.extend(self.resets.obstacle().map(ToOwned::to_owned));
+        let query = self.query.as_ref().and_then(OffsetQuery::obstacle);
+        let obstacles = [query, self.resets.obstacle(), self.validation.obstacle()];
+        parts.extend(obstacles.into_iter().flatten().map(ToOwned::to_owned));
         parts.retain(|part| !part.is_empty());
         Error::Timeout { operation, after, cause: parts.join("; ").into() }
     }
@@ -171,8 +224,13 @@ impl Machines {
                 self.fetcher.handle_piece(node, id, piece, &mut cx)
             }
             ClientEvent::Response { id, node, result } => {
-                if !self.resets.handle_response(node, id, &result, &mut cx) {
-                    self.fetcher.handle_failure(node, id, &mut cx);
+                let query = self.query.as_mut();
+                let ours = self.resets.handle_response(node, id, &result, &mut cx)
+                    || self.validation.handle_response(node, id, &result, &mut cx)
+                    || query.is_some_and(|q| q.handle_response(node, id, &result, &mut cx))
+                    || self.fetcher.handle_failure(node, id, &mut cx);
+                if !ours {
+                    log::debug!(target: "kafka_blocking::fetch", "{node}: an answer that nobody waits for any more");
                 }
             }
         }

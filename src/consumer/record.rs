@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::deserializer::{BoxError, Shared};
 use crate::{
     records::{Batch, Chunk, Entry, Field, Headers, RecordRef, Text, TimestampType, write_headers},
     types::TopicPartition,
@@ -18,26 +19,59 @@ pub trait Content {
     /// What the record stores of it.
     type Stored;
 
+    /// What makes it.
+    #[doc(hidden)]
+    type Deserializer: Clone;
+
+    /// Whether making it runs code of the user.
+    #[doc(hidden)]
+    const TYPED: bool;
+
     /// What is seen of it.
     #[doc(hidden)]
     fn view<'a>(stored: &'a Self::Stored, raw: Option<&'a [u8]>) -> Option<&'a Self>;
+
+    /// Makes it of `raw`, which is the key or value of `record`.
+    #[doc(hidden)]
+    fn read(
+        deserializer: &Self::Deserializer,
+        record: &ConsumerRecord,
+        raw: Option<&[u8]>,
+    ) -> Result<Self::Stored, BoxError>;
 }
 
-impl<T> Content for T {
+impl<T: 'static> Content for T {
     type Stored = Option<T>;
+    type Deserializer = Shared<T>;
+    const TYPED: bool = true;
 
     #[inline]
     fn view<'a>(stored: &'a Option<T>, _raw: Option<&'a [u8]>) -> Option<&'a T> {
         stored.as_ref()
     }
+
+    fn read(
+        deserializer: &Shared<T>,
+        record: &ConsumerRecord,
+        raw: Option<&[u8]>,
+    ) -> Result<Option<T>, BoxError> {
+        raw.map(|data| deserializer.deserialize(record.topic(), record.headers(), data)).transpose()
+    }
 }
 
 impl Content for [u8] {
     type Stored = ();
+    type Deserializer = ();
+    const TYPED: bool = false;
 
     #[inline]
     fn view<'a>(_stored: &'a (), raw: Option<&'a [u8]>) -> Option<&'a [u8]> {
         raw
+    }
+
+    #[inline(always)]
+    fn read(_: &(), _: &ConsumerRecord, _: Option<&[u8]>) -> Result<(), BoxError> {
+        Ok(())
     }
 }
 
@@ -275,7 +309,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerRecord<K, V> {
     }
 }
 
-impl<K, V: ?Sized + Content> ConsumerRecord<K, V> {
+impl<K: 'static, V: ?Sized + Content> ConsumerRecord<K, V> {
     /// Takes the key out that the deserializer made. `None` when it is null.
     #[must_use]
     pub fn into_key(self) -> Option<K> {
@@ -283,7 +317,7 @@ impl<K, V: ?Sized + Content> ConsumerRecord<K, V> {
     }
 }
 
-impl<K: ?Sized + Content, V> ConsumerRecord<K, V> {
+impl<K: ?Sized + Content, V: 'static> ConsumerRecord<K, V> {
     /// Takes the value out that the deserializer made. `None` when it is null.
     #[must_use]
     pub fn into_value(self) -> Option<V> {
@@ -291,7 +325,7 @@ impl<K: ?Sized + Content, V> ConsumerRecord<K, V> {
     }
 }
 
-impl<K, V> ConsumerRecord<K, V> {
+impl<K: 'static, V: 'static> ConsumerRecord<K, V> {
     /// Takes key and value out.
     #[must_use]
     pub fn into_key_value(self) -> (Option<K>, Option<V>) {

@@ -1,24 +1,24 @@
 //! What `poll` gives: records by partition.
 
-use std::vec;
+use std::{fmt, vec};
 
+use super::{Content, Raw};
 use crate::{ConsumerRecord, TopicPartition};
 
 /// Records by partition, in the order of their offsets within each.
 ///
 /// Iterating by value gives a partition and its records at a time; partitions without records are not in it.
 /// kafka-python: the `dict` that `poll` returns.
-#[derive(Clone, Debug, Default)]
-pub struct ConsumerRecords {
-    partitions: Vec<(TopicPartition, Vec<ConsumerRecord>)>,
+pub struct ConsumerRecords<K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> {
+    partitions: Vec<(TopicPartition, Vec<ConsumerRecord<K, V>>)>,
     /// Which of them took the last record: its neighbour mostly belongs there too.
     last: usize,
     count: usize,
 }
 
-impl ConsumerRecords {
+impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerRecords<K, V> {
     pub(super) fn new() -> Self {
-        Self::default()
+        Self { partitions: Vec::new(), last: 0, count: 0 }
     }
 
     /// Whether there are no records.
@@ -41,21 +41,21 @@ impl ConsumerRecords {
 
     /// The records of a partition; none where it has none.
     #[must_use]
-    pub fn records(&self, partition: &TopicPartition) -> &[ConsumerRecord] {
+    pub fn records(&self, partition: &TopicPartition) -> &[ConsumerRecord<K, V>] {
         self.partitions.iter().find(|(p, _)| p == partition).map_or(&[], |(_, records)| records)
     }
 
     /// The partitions with their records.
-    pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &[ConsumerRecord])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&TopicPartition, &[ConsumerRecord<K, V>])> {
         self.partitions.iter().map(|(partition, records)| (partition, records.as_slice()))
     }
 
     /// The records of all partitions, one partition after the other.
-    pub fn into_records(self) -> impl Iterator<Item = ConsumerRecord> {
+    pub fn into_records(self) -> impl Iterator<Item = ConsumerRecord<K, V>> {
         self.partitions.into_iter().flat_map(|(_, records)| records)
     }
 
-    pub(super) fn push(&mut self, record: ConsumerRecord) {
+    pub(super) fn push(&mut self, record: ConsumerRecord<K, V>) {
         self.count += 1;
         let belongs = |(p, _): &(TopicPartition, _)| {
             p.partition() == record.partition() && p.topic() == record.topic()
@@ -70,11 +70,20 @@ impl ConsumerRecords {
     }
 }
 
-impl IntoIterator for ConsumerRecords {
-    type Item = (TopicPartition, Vec<ConsumerRecord>);
+impl<K: ?Sized + Content, V: ?Sized + Content> IntoIterator for ConsumerRecords<K, V> {
+    type Item = (TopicPartition, Vec<ConsumerRecord<K, V>>);
     type IntoIter = vec::IntoIter<Self::Item>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.partitions.into_iter()
+    }
+}
+
+impl<K: ?Sized + Content, V: ?Sized + Content> fmt::Debug for ConsumerRecords<K, V>
+where
+    ConsumerRecord<K, V>: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Context, Fetcher, Flight, Item, Ready, SILENCE, size};
+use super::{AbortedFilter, Context, Fetched, Fetcher, Flight, Item, Reading, SILENCE};
 use crate::{
     Error, ErrorCode,
     client::NodeKey,
@@ -11,7 +11,7 @@ use crate::{
         fetch_stream::{FetchPiece, RecordsPiece},
     },
     protocol::fetch::{FetchResponse, FetchableTopicResponse, PartitionData},
-    subscriptions::PartitionId,
+    subscriptions::{Marks, PartitionId, Place},
     types::TopicPartition,
 };
 
@@ -65,6 +65,7 @@ impl Fetcher {
         // Naming it once more closes it: the broker's cache holds few.
         state.session.reset(false);
         cx.metadata.request_update();
+        self.leave_follower(node.id, cx);
         true
     }
 
@@ -72,6 +73,7 @@ impl Fetcher {
     pub fn handle_node_failed(&mut self, node: NodeKey, cx: &mut Context<'_>) {
         if self.nodes.get(&node.id).is_some_and(|n| !n.session.is_empty()) {
             cx.metadata.request_update();
+            self.leave_follower(node.id, cx);
         }
     }
 
@@ -120,12 +122,26 @@ impl Fetcher {
             return; // twice in one answer
         }
         // What was asked for is still what is wanted: no seek, no other leader since.
-        let wanted = cx.subscriptions.state(id).and_then(|s| s.fetch_offset);
-        let Some(offset) = wanted.filter(|_| state.session.told_offset(id) == wanted) else {
+        let wanted = cx.subscriptions.state(id).and_then(|s| s.wanted());
+        let told = state.session.told(id);
+        let Some(ask) = told.filter(|ask| wanted.is_some_and(|place| place.offset == ask.offset))
+        else {
             return;
         };
+        let (offset, leader_epoch) = (ask.offset, ask.leader_epoch);
         match ErrorCode(answer.error_code) {
-            ErrorCode::NONE => flight.reading = Some((id, offset)),
+            ErrorCode::NONE => {
+                let aborted = answer.aborted_transactions.clone().and_then(AbortedFilter::new);
+                flight.reading = Some(Reading { id, offset, leader_epoch, aborted });
+                cx.subscriptions.set_marks(id, marks(answer));
+                if answer.preferred_read_replica >= 0 {
+                    self.follow_preference(node, id, answer.preferred_read_replica, cx);
+                }
+            }
+            ErrorCode::OFFSET_OUT_OF_RANGE if !is_leader(node, id, cx) => {
+                // A follower's log may lag, or begin later: the leader knows.
+                self.leave_follower(node, cx);
+            }
             code => self.handle_partition_error(id, offset, code, cx),
         }
     }
@@ -162,29 +178,35 @@ impl Fetcher {
         let Some(flight) = self.nodes.get_mut(&node).and_then(|n| n.flight.as_mut()) else {
             return;
         };
-        let Some((id, offset)) = flight.reading else { return };
-        if cx.subscriptions.state(id).and_then(|s| s.fetch_offset) != Some(offset) {
+        let Some(reading) = &mut flight.reading else { return };
+        let (id, offset) = (reading.id, reading.offset);
+        let state = cx.subscriptions.state(id);
+        let wanted = state.and_then(|s| s.wanted()).map(|place| place.offset) == Some(offset);
+        if !wanted || (state.is_some_and(|s| s.paused) && !self.parked.has_room()) {
             flight.reading = None; // a seek in mid-response
             return;
         }
+        let filter = reading.aborted.as_mut();
+        let aborted = filter.map(|f| f.aborted_batches(&piece.chunk.filled()[..piece.len]));
+        let aborted = aborted.unwrap_or_default();
         match piece.next_offset {
             Some(next) if next <= offset => {
                 // All of it lies before what was asked for: a broker that keeps doing so must not make us spin.
                 cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+                return;
             }
             Some(next) => {
-                flight.reading = Some((id, next));
-                flight.progress = true;
-                cx.subscriptions.advance_fetch(id, next);
-                self.push_records(id, piece);
+                reading.offset = next;
+                let place = Place { offset: next, epoch: piece.last_epoch };
+                cx.subscriptions.advance_fetch(id, place, reading.leader_epoch);
             }
             None => {
                 flight.reading = None;
-                flight.progress = true;
                 cx.subscriptions.suspend(id);
-                self.push_records(id, piece);
             }
         }
+        flight.progress = true;
+        self.enqueue(id, Item::Records(Fetched { piece, aborted }), cx.subscriptions);
     }
 
     fn handle_partition_end(
@@ -200,10 +222,15 @@ impl Fetcher {
         let reading = flight.reading.take();
         let topic = flight.topic.clone();
         let progress = flight.progress;
+        if let Some(Reading { id, leader_epoch: Some(epoch), .. }) = reading
+            && answer.diverging_epoch.end_offset >= 0
+        {
+            cx.subscriptions.diverged(id, epoch);
+        }
         if let Some(topic) = topic.filter(|_| answer.current_leader.leader_id >= 0) {
             Self::take_hint(&TopicPartition::new(topic, answer.partition_index), answer, cx);
         }
-        if let (Some((id, offset)), true, false) = (reading, truncated, progress) {
+        if let (Some(Reading { id, offset, .. }), true, false) = (reading, truncated, progress) {
             let Some(state) = cx.subscriptions.state(id) else { return };
             let limit = u64::from(self.options.partition_max_bytes.unsigned_abs());
             let partition = state.partition.clone();
@@ -228,16 +255,27 @@ impl Fetcher {
         }
     }
 
-    fn push_records(&mut self, id: PartitionId, piece: RecordsPiece) {
-        let ready = Ready { id, item: Item::Records(piece) };
-        self.ready_bytes += size(&ready);
-        self.ready.push_back(ready);
-    }
-
     /// Queues something that has to be dealt with before the partition is fetched again.
     pub(super) fn push(&mut self, id: PartitionId, item: Item, cx: &mut Context<'_>) {
         cx.subscriptions.suspend(id);
-        self.ready.push_back(Ready { id, item });
+        self.enqueue(id, item, cx.subscriptions);
+    }
+}
+
+/// Whether a broker leads a partition, as far as is known.
+fn is_leader(node: i32, id: PartitionId, cx: &Context<'_>) -> bool {
+    let state = cx.subscriptions.state(id);
+    state
+        .and_then(|s| cx.metadata.cluster().leader(&s.partition))
+        .is_none_or(|leader| leader == node)
+}
+
+fn marks(answer: &PartitionData) -> Marks {
+    let known = |offset: i64| Some(offset).filter(|offset| *offset >= 0);
+    Marks {
+        high_watermark: known(answer.high_watermark),
+        last_stable: known(answer.last_stable_offset),
+        log_start: known(answer.log_start_offset),
     }
 }
 

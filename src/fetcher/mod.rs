@@ -21,10 +21,20 @@ use crate::{
     subscriptions::{PartitionId, Subscriptions},
 };
 
+mod aborted;
 mod answers;
+pub mod leaders;
+pub mod list_offsets;
 pub mod offsets;
+mod parking;
+pub mod query;
+mod replicas;
 mod request;
 mod session;
+pub mod validation;
+
+use aborted::AbortedFilter;
+use parking::Parked;
 
 use request::{NAMES_BY_ID, fetch_request};
 use session::{Ask, Session};
@@ -58,11 +68,20 @@ pub struct Ready {
 #[derive(Debug)]
 pub enum Item {
     /// Whole batches.
-    Records(RecordsPiece),
+    Records(Fetched),
     /// The leader does not have the offset.
     OutOfRange(i64),
     /// An error for the caller.
     Failed(Error),
+}
+
+/// Whole batches, and what of them is not for the caller.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The batches.
+    pub piece: RecordsPiece,
+    /// The base offsets of those that belong to aborted transactions, in order.
+    pub aborted: Vec<i64>,
 }
 
 /// The machine.
@@ -70,11 +89,16 @@ pub enum Item {
 pub struct Fetcher {
     options: FetchOptions,
     retry_backoff: Duration,
+    /// For how long a follower is read from before the leader is asked again.
+    replica_max_age: Duration,
     nodes: BTreeMap<i32, NodeFetch>,
     homes: BTreeMap<PartitionId, i32>,
     retries: BTreeSet<(Instant, PartitionId)>,
     ready: VecDeque<Ready>,
     ready_bytes: usize,
+    parked: Parked,
+    /// Followers that have failed, and until when they are not read from.
+    distrusted: BTreeMap<i32, Instant>,
     cluster_seen: u64,
 }
 
@@ -99,9 +123,19 @@ struct Flight {
     failed: bool,
     topic: Option<Arc<str>>,
     seen: BTreeSet<PartitionId>,
-    /// The partition that is being read, and the offset that its next records should begin at.
-    reading: Option<(PartitionId, i64)>,
+    reading: Option<Reading>,
     progress: bool,
+}
+
+/// The partition whose part of an answer is being read.
+#[derive(Debug)]
+struct Reading {
+    id: PartitionId,
+    /// Where its next records should begin.
+    offset: i64,
+    /// The leader's epoch as it was asked with.
+    leader_epoch: Option<i32>,
+    aborted: Option<AbortedFilter>,
 }
 
 /// What the fetcher works with.
@@ -119,15 +153,18 @@ pub struct Context<'a> {
 impl Fetcher {
     /// Nothing is fetched yet.
     #[must_use]
-    pub fn new(options: FetchOptions, retry_backoff: Duration) -> Self {
+    pub fn new(options: FetchOptions, retry_backoff: Duration, replica_max_age: Duration) -> Self {
         Self {
             options,
             retry_backoff,
+            replica_max_age,
             nodes: BTreeMap::new(),
             homes: BTreeMap::new(),
             retries: BTreeSet::new(),
             ready: VecDeque::new(),
             ready_bytes: 0,
+            parked: Parked::default(),
+            distrusted: BTreeMap::new(),
             cluster_seen: 0,
         }
     }
@@ -141,18 +178,6 @@ impl Fetcher {
         Some(ready)
     }
 
-    /// Drops what was buffered of a partition.
-    pub fn discard(&mut self, id: PartitionId) {
-        self.ready.retain(|ready| ready.id != id);
-        self.ready_bytes = self.ready.iter().map(size).sum();
-    }
-
-    /// Drops what was buffered of partitions that are no longer assigned.
-    pub fn discard_unassigned(&mut self, subscriptions: &Subscriptions) {
-        self.ready.retain(|ready| subscriptions.state(ready.id).is_some());
-        self.ready_bytes = self.ready.iter().map(size).sum();
-    }
-
     /// Nobody looked at the sockets for this long.
     pub fn was_away(&mut self, time: Duration) {
         for flight in self.nodes.values_mut().filter_map(|n| n.flight.as_mut()) {
@@ -164,6 +189,8 @@ impl Fetcher {
 
     /// Sends what is to be asked.
     pub fn poll(&mut self, cx: &mut Context<'_>) {
+        self.follow(cx.subscriptions);
+        self.distrusted.retain(|_, until| cx.now < *until);
         self.place_partitions(cx);
         for id in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.watch_silence(id, cx);
@@ -223,6 +250,10 @@ impl Fetcher {
             touched.insert(id);
         }
         for id in touched {
+            if cx.subscriptions.is_paused(id) && self.is_under_way(id) {
+                // What was asked for will be there when it is resumed; then, or with the next request, this is looked at.
+                continue;
+            }
             let ask = self.ask_for(id, cx);
             let home = ask.as_ref().map(|(node, _)| *node);
             if let Some(old) = self.homes.get(&id).copied().filter(|old| Some(*old) != home) {
@@ -242,10 +273,16 @@ impl Fetcher {
         }
     }
 
+    /// Whether the request that is under way may bring records of a partition.
+    fn is_under_way(&self, id: PartitionId) -> bool {
+        let node = self.homes.get(&id).and_then(|home| self.nodes.get(home));
+        node.is_some_and(|node| node.flight.is_some())
+    }
+
     /// What to ask about a partition now, and whom.
     fn ask_for(&mut self, id: PartitionId, cx: &mut Context<'_>) -> Option<(i32, Ask)> {
-        let state = cx.subscriptions.state(id)?;
-        let offset = state.fetch_offset?;
+        let state = cx.subscriptions.state(id).filter(|state| !state.paused)?;
+        let place = state.wanted()?;
         if let Some(at) = state.retry_at.filter(|at| *at > cx.now) {
             self.retries.insert((at, id));
             return None;
@@ -261,10 +298,11 @@ impl Fetcher {
         let ask = Ask {
             topic_id: cluster.topic(state.partition.topic()).and_then(|t| t.id),
             partition: state.partition.clone(),
-            offset,
-            leader_epoch: known.epoch.unwrap_or(-1),
+            offset: place.offset,
+            last_fetched_epoch: place.epoch,
+            leader_epoch: known.epoch,
         };
-        Some((leader, ask))
+        Some((self.source(id, leader, state, known, cx), ask))
     }
 
     fn watch_silence(&mut self, id: i32, cx: &mut Context<'_>) {
@@ -281,7 +319,7 @@ impl Fetcher {
         }
         flight.suspect_at = later(cx.now, SUSPICION);
         // It is we who do not read.
-        if !cx.client.is_gated(key) {
+        if !cx.client.is_gated(key) && !self.give_up_follower(id, cx) {
             log::debug!(target: "kafka_blocking::fetch", "node {id} is silent: asking others whether it still leads");
             cx.metadata.avoid(id, cx.now);
         }
@@ -307,6 +345,10 @@ impl Fetcher {
 
     fn poll_node(&mut self, id: i32, cx: &mut Context<'_>) {
         let key = NodeKey { id, role: Role::Fetch };
+        if self.nodes.get(&id).is_some_and(|node| node.flight.is_none()) {
+            self.drop_paused(id, cx);
+        }
+        let rack = self.rack(cx.now).to_owned();
         let Some(node) = self.nodes.get_mut(&id) else { return };
         if node.flight.is_some() || node.session.is_empty() || self.ready_bytes >= READY_FULL {
             return;
@@ -319,6 +361,7 @@ impl Fetcher {
             if cx.client.is_failing(key) {
                 // Until it can be reached, or another leads.
                 cx.metadata.request_update();
+                self.leave_follower(id, cx);
             }
             return;
         }
@@ -332,7 +375,7 @@ impl Fetcher {
         let next = node
             .session
             .next_request(self.options.sessions && version >= 7, version >= NAMES_BY_ID);
-        let request = fetch_request(&self.options, version, next);
+        let request = fetch_request(&self.options, version, rack, next);
         match cx.client.send(key, version, &request, cx.now) {
             Ok(request) => {
                 let suspect_at = later(cx.now, self.options.max_wait.saturating_add(SILENCE));
@@ -342,6 +385,16 @@ impl Fetcher {
                 node.session.reset(true);
                 node.retry_at = Some(later(cx.now, self.retry_backoff));
                 self.fail_members(id, &error, cx);
+            }
+        }
+    }
+
+    /// Asks a broker no longer for what was paused.
+    fn drop_paused(&mut self, node: i32, cx: &Context<'_>) {
+        for (id, _) in cx.subscriptions.paused() {
+            if self.homes.get(&id) == Some(&node) {
+                self.homes.remove(&id);
+                self.nodes.entry(node).or_default().session.drop_member(id);
             }
         }
     }
@@ -374,7 +427,7 @@ impl Flight {
 
 fn size(ready: &Ready) -> usize {
     match &ready.item {
-        Item::Records(piece) => piece.len,
+        Item::Records(fetched) => fetched.piece.len,
         _ => 0,
     }
 }
@@ -410,7 +463,7 @@ impl Fetcher {
         subscriptions: &mut Subscriptions,
         now: Instant,
     ) {
-        self.discard(id);
-        subscriptions.refetch(id, Some(later(now, self.retry_backoff)));
+        subscriptions.void(id);
+        subscriptions.back_off(id, later(now, self.retry_backoff));
     }
 }

@@ -11,16 +11,22 @@ use crate::{
 /// Fetch versions from here on name topics by id only.
 pub(super) const NAMES_BY_ID: i16 = 13;
 
+/// Fetch versions from here on say which epoch was fetched last, and tell where the logs part.
+const TELLS_EPOCH: i16 = 12;
+
 /// A request of a version; `next` says what the session wants told.
 pub(super) fn fetch_request(
     options: &FetchOptions,
     version: i16,
+    rack: String,
     next: NextRequest,
 ) -> FetchRequest {
     let mut request = FetchRequest {
         max_wait_ms: i32::try_from(options.max_wait.as_millis()).unwrap_or(i32::MAX),
         min_bytes: options.min_bytes,
         max_bytes: options.max_bytes,
+        isolation_level: options.isolation.code(),
+        rack_id: rack,
         session_id: next.session_id,
         session_epoch: next.session_epoch,
         ..FetchRequest::default()
@@ -29,8 +35,13 @@ pub(super) fn fetch_request(
     for ask in next.asks {
         let partition = FetchPartition {
             partition: ask.partition.partition(),
-            current_leader_epoch: ask.leader_epoch,
+            current_leader_epoch: ask.leader_epoch.unwrap_or(-1),
             fetch_offset: ask.offset,
+            // Not ignorable: an older broker finds no divergence.
+            last_fetched_epoch: ask
+                .last_fetched_epoch
+                .filter(|_| version >= TELLS_EPOCH)
+                .unwrap_or(-1),
             partition_max_bytes: options.partition_max_bytes,
             ..FetchPartition::default()
         };

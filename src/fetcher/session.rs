@@ -13,7 +13,9 @@ pub(super) struct Ask {
     pub(super) partition: TopicPartition,
     pub(super) topic_id: Option<Uuid>,
     pub(super) offset: i64,
-    pub(super) leader_epoch: i32,
+    /// The epoch of the record before it, and of the leader; `None` where they are not known.
+    pub(super) last_fetched_epoch: Option<i32>,
+    pub(super) leader_epoch: Option<i32>,
 }
 
 /// The partitions that one broker is asked for.
@@ -66,9 +68,9 @@ impl Session {
         }
     }
 
-    /// The offset that the broker was asked for last.
-    pub(super) fn told_offset(&self, id: PartitionId) -> Option<i64> {
-        self.members.get(&id)?.told.as_ref().map(|ask| ask.offset)
+    /// What the broker was asked for last.
+    pub(super) fn told(&self, id: PartitionId) -> Option<&Ask> {
+        self.members.get(&id)?.told.as_ref()
     }
 
     /// Whether the next request would say something new.
@@ -147,7 +149,13 @@ mod tests {
     use super::*;
 
     fn ask(n: i32, offset: i64) -> Ask {
-        Ask { partition: ("t", n).into(), topic_id: None, offset, leader_epoch: -1 }
+        Ask {
+            partition: ("t", n).into(),
+            topic_id: None,
+            offset,
+            last_fetched_epoch: None,
+            leader_epoch: None,
+        }
     }
 
     fn offsets(request: &NextRequest) -> Vec<(i32, i64)> {

@@ -57,6 +57,8 @@ pub struct RecordsPiece {
     pub len: usize,
     /// The offset after the last batch, or `None` where the bytes end in something that is no batch.
     pub next_offset: Option<i64>,
+    /// The leader's epoch in which the last batch was written, where it is known.
+    pub last_epoch: Option<i32>,
 }
 
 /// The decoder: fed from a [`Staging`] buffer, and by direct reads into [`space`](Self::space).
@@ -335,12 +337,15 @@ impl FetchStream {
             }
             RunEnd::Partial(_) => {}
         }
-        if run.len == 0 { Step::Next } else { self.piece(chunk, run.len, run.next_offset) }
+        if run.len == 0 { Step::Next } else { self.piece(chunk, run.len, run.last) }
     }
 
-    fn piece(&mut self, chunk: Chunk, len: usize, next_offset: Option<i64>) -> Step {
+    fn piece(&mut self, chunk: Chunk, len: usize, last: Option<BatchHeader>) -> Step {
         self.records.batches = true;
-        Step::Piece(FetchPiece::Records(RecordsPiece { chunk: Arc::new(chunk), len, next_offset }))
+        let next_offset = last.map(|header| header.next_offset());
+        let last_epoch = last.map(|header| header.partition_leader_epoch).filter(|e| *e >= 0);
+        let chunk = Arc::new(chunk);
+        Step::Piece(FetchPiece::Records(RecordsPiece { chunk, len, next_offset, last_epoch }))
     }
 
     /// Leaves the rest of this partition's records unread.
@@ -360,7 +365,7 @@ enum Step {
 /// Batches that follow each other from the start of some bytes.
 struct Run {
     len: usize,
-    next_offset: Option<i64>,
+    last: Option<BatchHeader>,
     end: RunEnd,
 }
 
@@ -383,9 +388,8 @@ fn whole_batches(bytes: &[u8]) -> Run {
             Err(_) => break RunEnd::Nonsense,
         }
     };
-    let next_offset =
-        last.and_then(|at| BatchHeader::parse(&bytes[at..]).ok()).map(|h| h.next_offset());
+    let header = last.and_then(|at| BatchHeader::parse(&bytes[at..]).ok());
     // A header that cannot be parsed is met, and reported, when the batch is opened.
-    let end = if last.is_some() && next_offset.is_none() { RunEnd::Nonsense } else { end };
-    Run { len: at, next_offset, end }
+    let end = if last.is_some() && header.is_none() { RunEnd::Nonsense } else { end };
+    Run { len: at, last: header, end }
 }

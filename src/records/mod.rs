@@ -8,6 +8,7 @@
 mod batch;
 mod chunk;
 mod compression;
+mod control;
 mod entry;
 mod error;
 mod headers;
@@ -20,11 +21,12 @@ pub use self::{
     batch::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, TimestampType, next_batch_len},
     chunk::{Chunk, ChunkPool},
     compression::{Codec, Decompressor},
+    control::ControlType,
     entry::Entry,
     error::RecordsError,
     headers::{Header, Headers},
     view::RecordRef,
-    walk::{Batch, BatchWalk, ControlType},
+    walk::{Batch, BatchWalk},
     writer::{BatchWriter, NewRecord},
 };
 pub(crate) use self::{entry::Field, headers::Text, writer::write_headers};

@@ -87,38 +87,10 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// What a control batch marks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ControlType {
-    /// The producer's transaction was aborted.
-    Abort,
-    /// The producer's transaction was committed.
-    Commit,
-    /// Something that does not concern consumers, by its number.
-    Other(i16),
-}
-
-impl ControlType {
-    /// Reads the key of a control record: a version, then the type.
-    pub fn parse(key: &[u8]) -> Result<Self, RecordsError> {
-        let [v0, v1, t0, t1, ..] = *key else {
-            return corrupt("the key of a control record is too short");
-        };
-        if i16::from_be_bytes([v0, v1]) < 0 {
-            return corrupt("the version of a control record is negative");
-        }
-        Ok(match i16::from_be_bytes([t0, t1]) {
-            0 => Self::Abort,
-            1 => Self::Commit,
-            other => Self::Other(other),
-        })
-    }
-}
-
 /// A cursor over the records of an open batch.
 ///
 /// An error does not move it: the next call gives the same error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BatchWalk {
     batch: Arc<Batch>,
     at: usize,
@@ -246,10 +218,10 @@ impl BatchWalk {
         }
     }
 
-    /// What a control batch marks, by its next record; `None` for an empty one.
-    pub fn control_type(&mut self) -> Result<Option<ControlType>, RecordsError> {
-        let Some(record) = self.next_ref()? else { return Ok(None) };
-        ControlType::parse(record.key().unwrap_or_default()).map(Some)
+    /// The offset of the record that came last.
+    pub(crate) fn previous_offset(&self) -> Option<i64> {
+        let delta = i64::from(self.previous_delta);
+        (delta >= 0).then(|| self.header.base_offset + delta)
     }
 
     /// How many records are still to come, as the header says.

@@ -1,8 +1,8 @@
 //! What a broker is asked for: the fields of the requests that it receives.
 
 use kafka_blocking::{
-    ConsumerBuilder,
-    protocol::{fetch::FetchRequest, metadata::MetadataRequest},
+    ConsumerBuilder, IsolationLevel,
+    protocol::{fetch::FetchRequest, list_offsets::ListOffsetsRequest, metadata::MetadataRequest},
 };
 use scripted_broker::ScriptedBroker;
 
@@ -60,6 +60,30 @@ fn option_max_partition_fetch_bytes() {
         fetches.iter().flat_map(|f| &f.topics).flat_map(|t| &t.partitions).collect();
     assert!(!partitions.is_empty());
     assert!(partitions.iter().all(|p| p.partition_max_bytes == 4_321), "{partitions:?}");
+}
+
+#[test]
+fn option_isolation_level() {
+    let asked = |level: IsolationLevel| {
+        let broker = broker_of(|o| o.isolation_level(level));
+        let fetches = broker.requests_of::<FetchRequest>();
+        let searches = broker.requests_of::<ListOffsetsRequest>();
+        assert!(fetches.len() > 1 && !searches.is_empty(), "{fetches:?} {searches:?}");
+        let searches = searches.iter().map(|search| search.isolation_level);
+        fetches.iter().map(|fetch| fetch.isolation_level).chain(searches).collect::<Vec<_>>()
+    };
+    let committed = asked(IsolationLevel::ReadCommitted);
+    assert!(committed.iter().all(|level| *level == 1), "{committed:?}");
+    let uncommitted = asked(IsolationLevel::ReadUncommitted);
+    assert!(uncommitted.iter().all(|level| *level == 0), "{uncommitted:?}");
+}
+
+#[test]
+fn option_client_rack() {
+    let with = fetches(|o| o.client_rack("zone b"));
+    assert!(with.iter().all(|f| f.rack_id == "zone b"), "{with:?}");
+    let without = fetches(|o| o);
+    assert!(without.iter().all(|f| f.rack_id.is_empty()), "{without:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod connecting;
 mod fetching;
 mod names;
 mod reading;
+mod sharing;
 #[cfg(target_os = "linux")]
 mod sockets;
 mod support;

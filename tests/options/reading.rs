@@ -65,6 +65,13 @@ fn option_auto_offset_reset_where_the_leader_does_not_have_the_position() {
 }
 
 #[test]
+fn option_exclude_internal_topics() {
+    let excluded = |builder: ConsumerBuilder| builder.resolve().unwrap().exclude_internal_topics;
+    assert!(!excluded(ConsumerBuilder::new().exclude_internal_topics(false)));
+    assert!(excluded(ConsumerBuilder::new()));
+}
+
+#[test]
 fn option_check_crcs() {
     let broker = broker(&[]);
     let mut damaged = encode_batch(&[Record::value("a")]);

@@ -70,6 +70,7 @@ impl State {
         MetadataResponseTopic {
             name: Some(name.to_owned()),
             topic_id: topic.id,
+            is_internal: name == "__consumer_offsets" || name == "__transaction_state",
             partitions: partitions.collect(),
             ..MetadataResponseTopic::default()
         }

@@ -9,12 +9,13 @@ use std::{
 
 use kafka_blocking::{
     ConsumerBuilder, Error, TopicPartition,
-    consumer::machines::Machines,
+    consumer::{cursor::Cursor, machines::Machines},
     fetcher::{Item, Ready},
     net::servers::HostPort,
+    subscriptions::Place,
 };
 
-use crate::{cluster::Cluster, records::decode_batches};
+use crate::cluster::Cluster;
 
 mod network;
 
@@ -46,6 +47,7 @@ pub struct Simulation {
     turns: u64,
     spins: Vec<(Duration, &'static str)>,
     consuming: bool,
+    cursor: Cursor,
     received: Vec<Received>,
     errors: Vec<(Duration, Error)>,
 }
@@ -68,8 +70,10 @@ impl Simulation {
         let builder = ConsumerBuilder::new().bootstrap_servers(servers);
         let resolved = options(builder).resolve().expect("options that are allowed");
         let now = Instant::now();
+        let machines = Machines::new(&resolved, seed, now);
+        let cursor = Cursor::new(&resolved.fetch, machines.client.pool().clone());
         Self {
-            machines: Machines::new(&resolved, seed, now),
+            machines,
             cluster: Cluster::new(
                 addresses.iter().map(|a| HostPort::new(a.ip().to_string(), a.port())),
             ),
@@ -79,6 +83,7 @@ impl Simulation {
             turns: 0,
             spins: Vec::new(),
             consuming: true,
+            cursor,
             received: Vec::new(),
             errors: Vec::new(),
         }
@@ -118,8 +123,9 @@ impl Simulation {
     /// # Panics
     /// Where the partition is not assigned.
     pub fn seek(&mut self, partition: impl Into<TopicPartition>, offset: i64) {
-        let id = self.machines.subscriptions.seek(&partition.into(), offset);
-        self.machines.fetcher.discard(id.expect("an assigned partition"));
+        let place = Place { offset, epoch: None };
+        self.machines.subscriptions.seek(&partition.into(), place).expect("an assigned partition");
+        self.machines.follow();
     }
 
     /// Whether records are taken out of the machines as they come; they are unless this says otherwise.
@@ -287,6 +293,7 @@ impl Simulation {
             (machines.client.poll_timeout(now), "client"),
             (machines.metadata.poll_timeout(&machines.client, now), "metadata"),
             (machines.resets.poll_timeout(), "resets"),
+            (machines.validation.poll_timeout(), "validation"),
             (machines.fetcher.poll_timeout(now), "fetcher"),
         ];
         let first = all.into_iter().filter_map(|(at, name)| Some((at?, name))).min();
@@ -310,22 +317,43 @@ impl Simulation {
     fn take(&mut self, Ready { id, item }: Ready) {
         let (at, now) = (self.elapsed(), self.now);
         let subscriptions = &mut self.machines.subscriptions;
-        let Item::Records(piece) = item else {
+        let Item::Records(fetched) = item else {
             if let Err(error) = self.machines.fetcher.settle(id, item, subscriptions, now) {
                 self.errors.push((at, error));
             }
             return;
         };
         let Some(state) = subscriptions.state(id) else { return };
-        let (partition, position) = (state.partition.clone(), state.position.unwrap_or(0));
-        for (offset, value) in decode_batches(&piece.chunk.filled()[..piece.len]) {
-            if offset >= position {
-                self.received.push(Received { partition: partition.clone(), offset, value, at });
+        self.cursor.open(id, state, fetched);
+        loop {
+            while let Some(record) = self.cursor.next_in_batch() {
+                self.received.push(Received {
+                    partition: record.topic_partition(),
+                    offset: record.offset(),
+                    value: record.value().map(<[u8]>::to_vec),
+                    at,
+                });
+            }
+            match self.cursor.advance() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(damage) => {
+                    self.errors.push((at, damage.error));
+                    self.publish();
+                    let subscriptions = &mut self.machines.subscriptions;
+                    return self.machines.fetcher.handle_damage(damage.id, subscriptions, now);
+                }
             }
         }
-        if let Some(next) = piece.next_offset {
-            self.machines.subscriptions.advance_position(id, next);
+        self.publish();
+    }
+
+    /// Tells the machines how far records were taken.
+    fn publish(&mut self) {
+        if let Some((ticket, place)) = self.cursor.position() {
+            self.machines.subscriptions.advance_position(ticket, place);
         }
+        self.cursor.clear();
     }
 
     /// Moves all that can be moved now; says whether there was anything.

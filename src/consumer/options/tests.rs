@@ -1,7 +1,10 @@
 //! What each option of a consumer becomes, and what is refused.
 
-use super::{refused::*, *};
-use crate::{error::ConfigError, net::socket_options::socket::*};
+use super::{refused::KNOWN, *};
+use crate::{
+    error::{ConfigError, Error},
+    net::socket_options::socket::*,
+};
 use std::time::Duration;
 
 /// The keyword arguments of the document of release 2.0, in its order.
@@ -48,11 +51,19 @@ fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+fn not_served() -> impl Iterator<Item = &'static str> {
+    KNOWN.unserved.iter().flat_map(|unserved| unserved.not_served).copied()
+}
+
+fn never() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KNOWN.unserved.iter().flat_map(|unserved| unserved.never).copied()
+}
+
 #[test]
 fn every_option_of_kafka_python_is_served_or_refused_by_name() {
     let mut known: Vec<&str> = ConsumerBuilder::NAMES.to_vec();
-    known.extend(NOT_SERVED);
-    known.extend(NEVER.iter().map(|(name, _)| name));
+    known.extend(not_served());
+    known.extend(never().map(|(name, _)| name));
     known.sort_unstable();
 
     let mut expected: Vec<&str> =
@@ -68,6 +79,7 @@ fn the_defaults_are_those_of_kafka_python_3() {
     assert_eq!(options.client_id, format!("kafka-blocking-{}", env!("CARGO_PKG_VERSION")));
     assert!(options.topics.is_empty());
     assert_eq!(options.reset, OffsetReset::Latest);
+    assert!(options.exclude_internal_topics);
     assert_eq!(options.max_poll_records, 500);
     assert_eq!(options.consumer_timeout, None);
     assert_eq!(options.api_timeout, millis(60_000));
@@ -101,30 +113,42 @@ fn the_defaults_of_connections_and_fetches_are_those_of_kafka_python_3() {
     assert_eq!((fetch.max_bytes, fetch.partition_max_bytes), (52_428_800, 1_048_576));
     assert!(fetch.check_crcs && fetch.sessions);
     assert_eq!(fetch.max_decompressed, 256 << 20);
+    assert_eq!((fetch.isolation, &*fetch.rack), (IsolationLevel::ReadUncommitted, ""));
 }
 
-/// A value of each option that differs from its default, as text.
-const OTHER_VALUES: &[(&str, &str)] = &[
+/// A value of each option that differs from its default, as text: the consumer's own, then those that clients share.
+const OTHER_VALUES: &[&[(&str, &str)]] = &[OWN_VALUES, SHARED_VALUES];
+
+const OWN_VALUES: &[(&str, &str)] = &[
     ("topics", "a,b"),
-    ("bootstrap_servers", "a:1,b:2"),
-    ("client_id", "me"),
     ("fetch_min_bytes", "2"),
     ("fetch_max_wait_ms", "3"),
     ("fetch_max_bytes", "4"),
     ("max_partition_fetch_bytes", "5"),
+    ("auto_offset_reset", "Earliest"),
+    ("isolation_level", "Read-Committed"),
+    ("client_rack", "zone b"),
+    ("exclude_internal_topics", "off"),
+    ("check_crcs", "False"),
+    ("max_poll_records", "12"),
+    ("consumer_timeout_ms", "13"),
+    ("max_decompressed_batch_bytes", "20"),
+    ("allow_auto_create_topics", "no"),
+    ("enable_incremental_fetch_sessions", "0"),
+];
+
+const SHARED_VALUES: &[(&str, &str)] = &[
+    ("bootstrap_servers", "a:1,b:2"),
+    ("client_id", "me"),
     ("request_timeout_ms", "20006"),
     ("retry_backoff_ms", "7"),
     ("reconnect_backoff_ms", "8"),
     ("reconnect_backoff_max_ms", "9"),
     ("max_in_flight_requests_per_connection", "10"),
-    ("auto_offset_reset", "Earliest"),
-    ("check_crcs", "False"),
     ("metadata_max_age_ms", "11"),
-    ("max_poll_records", "12"),
     ("receive_buffer_bytes", "65536"),
     ("send_buffer_bytes", "65537"),
     ("socket_options", "SO_KEEPALIVE=1"),
-    ("consumer_timeout_ms", "13"),
     ("connections_max_idle_ms", "30014"),
     ("bootstrap_timeout_ms", "15"),
     ("api_version_auto_timeout_ms", "16"),
@@ -132,26 +156,80 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("socket_connection_setup_timeout_ms", "18"),
     ("socket_connection_setup_timeout_max_ms", "19"),
     ("receive_message_max_bytes", "200000000"),
-    ("max_decompressed_batch_bytes", "20"),
     ("client_dns_lookup", "resolve_canonical_bootstrap_servers_only"),
-    ("allow_auto_create_topics", "no"),
-    ("enable_incremental_fetch_sessions", "0"),
 ];
+
+fn other_values() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OTHER_VALUES.iter().copied().flatten().copied()
+}
 
 #[test]
 fn every_option_set_by_name_changes_what_is_resolved() {
-    let names: Vec<&str> = OTHER_VALUES.iter().map(|(name, _)| *name).collect();
+    let names: Vec<&str> = other_values().map(|(name, _)| name).collect();
     assert_eq!(names, ConsumerBuilder::NAMES);
 
     let mut last = format!("{:?}", resolved(builder()));
     let mut builder = builder();
-    for (name, value) in OTHER_VALUES {
+    for (name, value) in other_values() {
         builder = builder.set(name, value);
         // The two ends of the reconnect backoff and of the setup time-out come in the order in which they fit.
         let now = format!("{:?}", resolved(builder.clone()));
         assert_ne!(now, last, "{name}");
         last = now;
     }
+}
+
+#[test]
+fn what_is_set_for_all_clients_is_set_for_the_consumer() {
+    let names: Vec<&str> = SHARED_VALUES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ClientOptions::NAMES);
+    for (name, value) in SHARED_VALUES {
+        let shared = ClientOptions::new().set(name, value);
+        let shared = builder().client_options(&shared);
+        assert_eq!(format!("{shared:?}"), format!("{:?}", builder().set(name, value)), "{name}");
+    }
+}
+
+#[test]
+fn only_what_is_set_for_all_clients_replaces_what_the_consumer_has() {
+    let shared = ClientOptions::new().client_id("shared").send_buffer_bytes(None);
+    let options = resolved(
+        builder()
+            .client_id("mine")
+            .retry_backoff_ms(7)
+            .send_buffer_bytes(1)
+            .client_options(&shared),
+    );
+    assert_eq!(options.client_id, "shared");
+    assert_eq!(options.retry_backoff, millis(7));
+    assert_eq!(options.connection.socket_options.len(), 1, "None is a value like others");
+
+    // A value is set even if it is that of the default.
+    let shared = ClientOptions::new().retry_backoff_ms(100);
+    let options = resolved(builder().retry_backoff_ms(7).client_options(&shared));
+    assert_eq!(options.retry_backoff, millis(100));
+}
+
+#[test]
+fn what_is_set_last_counts_whether_here_or_for_all_clients() {
+    let (a, b) = (ClientOptions::new().client_id("a"), ClientOptions::new().client_id("b"));
+    let id = |builder| resolved(builder).client_id;
+    assert_eq!(id(builder().client_options(&a).client_options(&b)), "b");
+    assert_eq!(id(builder().client_options(&a).client_id("mine")), "mine");
+    assert_eq!(id(builder().client_id("mine").client_options(&a)), "a");
+}
+
+#[test]
+fn an_error_of_what_is_set_for_all_clients_is_that_of_each_consumer() {
+    let shared = ClientOptions::new().client_id("a").request_timeout_ms(-1);
+    for _ in 0..2 {
+        let error = refused(builder().client_options(&shared));
+        assert_eq!((error.option.as_str(), error.value.as_str()), ("request_timeout_ms", "-1"));
+    }
+    let error = refused(builder().fetch_min_bytes(-2).client_options(&shared));
+    assert_eq!(error.option, "fetch_min_bytes", "the first counts");
+    let error = refused(builder().client_options(&shared).fetch_min_bytes(-2));
+    assert_eq!(error.option, "request_timeout_ms", "the first counts");
 }
 
 #[test]
@@ -177,13 +255,14 @@ fn an_unknown_name_is_an_error_that_names_it_and_the_nearest_one() {
     assert_eq!(error.to_string(), "fetch_min_byte = \"1\": no such option; is it fetch_min_bytes?");
     let error = refused(builder().set("acks", "all"));
     assert_eq!(error.to_string(), "acks = \"all\": no such option");
+    assert_eq!(refused(builder().set("", "1")).to_string(), " = \"1\": an option without a name");
 }
 
 #[test]
 fn an_option_that_is_not_served_is_refused_whatever_its_value() {
-    for name in NOT_SERVED {
+    for name in not_served() {
         let error = refused(builder().set(name, "x"));
-        assert_eq!(error.option, *name);
+        assert_eq!(error.option, name);
         assert_eq!(error.allowed, "not served by this version of kafka-blocking");
     }
 }
@@ -196,8 +275,8 @@ fn a_selector_is_refused_with_the_reason() {
         ("selector", "selectors.PollSelector")
     );
     assert!(error.allowed.contains("the operating system's own selector"), "{error}");
-    for (name, reason) in NEVER {
-        assert_eq!(refused(builder().set(name, "x")).allowed, *reason);
+    for (name, reason) in never() {
+        assert_eq!(refused(builder().set(name, "x")).allowed, reason);
     }
 }
 
@@ -299,11 +378,13 @@ fn fault_234_what_the_protocol_counts_in_an_int32_fits_it() {
 fn fault_234_negative_and_empty_values_are_refused() {
     for name in ConsumerBuilder::NAMES {
         let negative = builder().set(name, "-5").resolve();
-        let may = ["client_id", "consumer_timeout_ms", "bootstrap_servers", "topics"];
+        let may =
+            ["client_id", "client_rack", "consumer_timeout_ms", "bootstrap_servers", "topics"];
         assert_eq!(negative.is_ok(), may.contains(name), "{name}: {negative:?}");
         let empty = builder().set(name, "").resolve();
-        // These four can be without a value, and `socket_options` and `topics` without an entry.
+        // These can be without a value, and `socket_options` and `topics` without an entry.
         let may = [
+            "client_rack",
             "consumer_timeout_ms",
             "receive_buffer_bytes",
             "send_buffer_bytes",
@@ -409,8 +490,27 @@ fn fault_239_a_wrong_topic_is_refused_under_its_option() {
 }
 
 #[test]
-fn a_client_id_must_fit_the_header_of_a_request() {
-    assert_eq!(refused(builder().client_id("")).option, "client_id");
-    assert_eq!(refused(builder().client_id("x".repeat(32_768))).option, "client_id");
+fn fault_234_a_text_must_fit_the_protocol_and_a_client_has_a_name() {
+    assert_eq!(refused(builder().client_id("")).allowed, "must not be empty");
+    for name in ["client_id", "client_rack"] {
+        let error = refused(builder().set(name, &"x".repeat(32_768)));
+        assert_eq!(error.option, name);
+        assert_eq!(error.allowed, "must have no more than 32767 bytes");
+        assert!(error.value.len() < 50, "it is shown shortened: {error}");
+        assert!(builder().set(name, &"x".repeat(32_767)).resolve().is_ok());
+    }
     assert_eq!(resolved(builder().client_id("me")).client_id, "me");
+    assert_eq!(&*resolved(builder().client_rack("zone b")).fetch.rack, "zone b");
+}
+
+#[test]
+fn isolation_level_takes_the_texts_and_the_numbers_of_kafka_python() {
+    let level = |builder| resolved(builder).fetch.isolation;
+    assert_eq!(level(builder().isolation_level("READ-COMMITTED")), IsolationLevel::ReadCommitted);
+    assert_eq!(level(builder().isolation_level(1)), IsolationLevel::ReadCommitted);
+    let error = refused(builder().isolation_level("committed"));
+    assert_eq!(
+        error.to_string(),
+        "isolation_level = \"committed\": must be read_uncommitted or read_committed"
+    );
 }

@@ -1,0 +1,110 @@
+//! Records that are borrowed from their batch: the way to read that counts no references.
+
+use crate::{
+    Error, RecordRef, Result,
+    records::{BatchWalk, RecordsError},
+    types::TopicPartition,
+};
+
+/// The records of one batch, or the rest of it, as [`KafkaConsumer::poll_batch`](crate::KafkaConsumer::poll_batch) gives it.
+///
+/// The batch owns the bytes, and lends its records: a [`RecordRef`] lives as long as the batch is borrowed, and cannot
+/// outlive it. That is what saves the reference count of each [`ConsumerRecord`](crate::ConsumerRecord), which owns its bytes.
+///
+/// ```compile_fail,E0597
+/// # fn get() -> kafka_blocking::RecordBatch { unimplemented!() }
+/// let kept = {
+///     let batch = get();
+///     batch.iter().next().unwrap().unwrap() // does not live long enough
+/// };
+/// println!("{:?}", kept.value());
+/// ```
+#[derive(Clone, Debug)]
+pub struct RecordBatch {
+    partition: TopicPartition,
+    walk: BatchWalk,
+    next_offset: i64,
+}
+
+impl RecordBatch {
+    pub(super) fn new(walk: BatchWalk) -> Self {
+        let batch = walk.batch();
+        let partition = TopicPartition::new(batch.shared_topic().clone(), batch.partition());
+        Self { partition, next_offset: walk.header().next_offset(), walk }
+    }
+
+    /// The partition that the records are from.
+    #[must_use]
+    pub fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// How many records there are, as the head of the batch says; at least 1.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.walk.remaining()
+    }
+
+    /// The offset behind the batch, where the position of the partition is since it was handed out.
+    #[must_use]
+    pub fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    /// The records, in order. An item is an error, and the last one, where the batch is damaged inside although its checksum
+    /// is right.
+    #[must_use]
+    pub fn iter(&self) -> BatchRecords<'_> {
+        BatchRecords { batch: self, walk: self.walk.clone(), failed: false }
+    }
+}
+
+impl<'a> IntoIterator for &'a RecordBatch {
+    type Item = Result<RecordRef<'a>>;
+    type IntoIter = BatchRecords<'a>;
+
+    fn into_iter(self) -> BatchRecords<'a> {
+        self.iter()
+    }
+}
+
+/// An iterator over the records of a [`RecordBatch`].
+#[derive(Clone, Debug)]
+pub struct BatchRecords<'a> {
+    batch: &'a RecordBatch,
+    walk: BatchWalk,
+    failed: bool,
+}
+
+impl BatchRecords<'_> {
+    #[cold]
+    fn damage(&mut self, error: &RecordsError) -> Error {
+        self.failed = true;
+        Error::CorruptRecord {
+            partition: self.batch.partition.clone(),
+            offset: self.walk.previous_offset().map_or(self.walk.header().base_offset, |o| o + 1),
+            next_offset: self.batch.next_offset,
+            reason: error.to_string().into(),
+        }
+    }
+}
+
+impl<'a> Iterator for BatchRecords<'a> {
+    type Item = Result<RecordRef<'a>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        match self.walk.next_entry() {
+            Ok(entry) => Some(Ok(RecordRef::new(self.batch.walk.batch(), entry?))),
+            Err(error) => Some(Err(self.damage(&error))),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        if self.failed { (0, Some(0)) } else { (0, Some(self.walk.remaining() + 1)) }
+    }
+}

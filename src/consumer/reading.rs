@@ -1,0 +1,355 @@
+//! How records are waited for and handed out.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, RecordBatch, Records, cursor,
+    deserializer::BoxError,
+    driver::{Driver, Ended, deadline},
+};
+use crate::{DeserializationError, Error, RecordPart, Result, fetcher::Item, subscriptions::Mode};
+
+impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
+    /// Records that are there, by partition; waits up to `timeout` for the first.
+    ///
+    /// Gives up to `max_poll_records`; the rest comes with the next calls. Positions move on by what is given. Empty
+    /// when nothing came in time, which is no error: a cluster that cannot be reached is tried again and again.
+    /// With [`Duration::ZERO`] it gives what is there and does not wait.
+    ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .topics("t").bootstrap_servers(broker.address()).auto_offset_reset("earliest").build()?;
+    /// use std::time::Duration;
+    ///
+    /// let polled = consumer.poll(Duration::from_secs(5))?;
+    /// assert_eq!(polled.count(), 3);
+    /// for (partition, records) in polled {
+    ///     println!("{} records of {partition}", records.len());
+    /// }
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Records before an error are given first, the error by the next call. [`Error::CorruptRecord`],
+    /// [`Error::UnsupportedCodec`], [`Error::RecordTooLarge`], [`Error::Deserialization`]: the position stays, later calls repeat the error until the
+    /// caller seeks, and other partitions go on in between. [`Error::OffsetOutOfRange`], [`Error::NoOffsetForPartition`],
+    /// [`Error::LogTruncation`] where `auto_offset_reset` is `none`. [`Error::TopicAuthorizationFailed`]. [`Error::Wakeup`] after
+    /// [`ConsumerHandle::wakeup`] and [`ConsumerHandle::stop`]. [`Error::IllegalState`] while nothing is subscribed or
+    /// assigned. [`Error::Closed`].
+    ///
+    /// kafka-python: `poll(timeout_ms)`.
+    pub fn poll(&self, timeout: Duration) -> Result<ConsumerRecords<K, V>> {
+        self.poll_max(timeout, self.limits.max_poll_records)
+    }
+
+    /// As [`poll`](Self::poll), with another limit than `max_poll_records` for this call.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll); [`Error::IllegalArgument`] for a limit of zero.
+    ///
+    /// kafka-python: `poll(timeout_ms, max_records)`.
+    pub fn poll_max(&self, timeout: Duration, max_records: usize) -> Result<ConsumerRecords<K, V>> {
+        if max_records == 0 {
+            return Err(Error::IllegalArgument("max_records must be at least 1".into()));
+        }
+        let until = deadline(timeout);
+        let mut polled = ConsumerRecords::new();
+        if self.take_signal() {
+            return Err(Error::Wakeup);
+        }
+        loop {
+            while polled.count() < max_records {
+                let taken = self.cursor.borrow_mut().next_in_batch();
+                let Some(record) = taken else { break };
+                match self.typed(record) {
+                    Ok(record) => polled.push(record),
+                    Err(error) if polled.is_empty() => return Err(error),
+                    Err(_) => return Ok(polled),
+                }
+            }
+            if polled.count() == max_records {
+                return Ok(polled);
+            }
+            let patience = if polled.is_empty() { Patience::Until(until) } else { Patience::None };
+            match self.advance(patience) {
+                Ok(Advance::More) => {}
+                Ok(Advance::Nothing) => return Ok(polled),
+                Ok(Advance::Signalled) => return Err(Error::Wakeup),
+                // Records are in hand, and counted as handed out: what is wrong shows again in the next call.
+                Err(_) if !polled.is_empty() => return Ok(polled),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The rest of a batch, or the next batch, as it was fetched; waits up to `timeout` for one. For those who look at many
+    /// records and keep few: the records are borrowed from the batch, so that none costs a reference count.
+    ///
+    /// The position moves behind the batch at once. Deserializers are not used. `None` when nothing came in time.
+    ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .topics("t").bootstrap_servers(broker.address()).auto_offset_reset("earliest").build()?;
+    /// use std::time::Duration;
+    ///
+    /// let mut bytes = 0;
+    /// while let Some(batch) = consumer.poll_batch(Duration::from_millis(500))? {
+    ///     for record in &batch {
+    ///         bytes += record?.value().map_or(0, <[u8]>::len);
+    ///     }
+    /// }
+    /// assert_eq!(bytes, 3);
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    ///
+    /// There is no such method in kafka-python.
+    pub fn poll_batch(&self, timeout: Duration) -> Result<Option<RecordBatch>> {
+        let until = deadline(timeout);
+        if self.take_signal() {
+            return Err(Error::Wakeup);
+        }
+        match self.advance(Patience::Until(until))? {
+            Advance::More => Ok(self.cursor.borrow_mut().take_batch().map(RecordBatch::new)),
+            Advance::Nothing => Ok(None),
+            Advance::Signalled => Err(Error::Wakeup),
+        }
+    }
+
+    /// The next record; waits for it up to `consumer_timeout_ms`, by default for ever.
+    ///
+    /// `None` when that time is over, or the consumer was [stopped](ConsumerHandle::stop) or closed; after a time-out the
+    /// next call goes on. The position moves on by one record a call. Mixes with [`poll`](Self::poll): nothing comes twice.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    ///
+    /// kafka-python: `next(consumer)`.
+    #[inline]
+    pub fn next(&self) -> Option<Result<ConsumerRecord<K, V>>> {
+        loop {
+            if !self.signals.any() {
+                // Not held while a deserializer runs.
+                let taken = self.cursor.borrow_mut().next_in_batch();
+                if let Some(record) = taken {
+                    return Some(self.typed(record));
+                }
+            }
+            match self.make_ready() {
+                Made::Ready => {}
+                Made::End => return None,
+                Made::Failed(error) => return Some(Err(*error)),
+            }
+        }
+    }
+
+    /// An iterator over records; the same as `for record in &consumer`.
+    #[must_use]
+    pub fn iter(&self) -> Records<'_, K, V> {
+        Records::new(self)
+    }
+
+    // Helpers
+
+    /// What the deserializers make of a record that was taken off the cursor; it is put back where they fail, or panic.
+    #[inline(always)]
+    fn typed(&self, record: ConsumerRecord) -> Result<ConsumerRecord<K, V>> {
+        let untaken = (K::TYPED || V::TYPED).then(|| Untaken { consumer: self, record: &record });
+        let key = match K::read(&self.deserializers.key, &record, record.raw_key()) {
+            Ok(key) => key,
+            Err(error) => return Err(failed(&record, RecordPart::Key, error)),
+        };
+        let value = match V::read(&self.deserializers.value, &record, record.raw_value()) {
+            Ok(value) => value,
+            Err(error) => return Err(failed(&record, RecordPart::Value, error)),
+        };
+        std::mem::forget(untaken);
+        Ok(record.with_contents(key, value))
+    }
+
+    /// Whether there is a wake-up, which counts for this call, or a stop.
+    fn take_signal(&self) -> bool {
+        self.signals.any() && (self.signals.take_wakeup() || self.signals.is_stopped())
+    }
+
+    /// Sees to it that the cursor has a record, for [`next`](Self::next). What it gives is small, so that the records of
+    /// the hot path need not pass through memory that both share.
+    #[cold]
+    #[inline(never)]
+    fn make_ready(&self) -> Made {
+        if self.signals.is_stopped() || self.closed.get() {
+            return Made::End;
+        }
+        if self.signals.take_wakeup() {
+            return Made::Failed(Box::new(Error::Wakeup));
+        }
+        match self.advance(Patience::Fresh(self.limits.consumer_timeout)) {
+            Ok(Advance::More) => Made::Ready,
+            Ok(Advance::Nothing) => Made::End,
+            Ok(Advance::Signalled) if self.signals.is_stopped() => Made::End,
+            Ok(Advance::Signalled) => Made::Failed(Box::new(Error::Wakeup)),
+            Err(error) => Made::Failed(Box::new(error)),
+        }
+    }
+
+    /// Goes on to the next record, through the machines if need be.
+    fn advance(&self, mut patience: Patience) -> Result<Advance> {
+        loop {
+            let next = self.cursor.borrow_mut().advance();
+            match next {
+                Ok(true) => return Ok(Advance::More),
+                Ok(false) => {}
+                // Records are in hand: the damage is met again by the next call.
+                Err(_) if matches!(patience, Patience::None) => return Ok(Advance::Nothing),
+                Err(damage) => return Err(self.report(damage)?),
+            }
+            // The clock is read when there is really something to wait for.
+            if let Patience::Fresh(timeout) = patience {
+                patience = Patience::Until(deadline(timeout.unwrap_or(Duration::MAX)));
+            }
+            match self.refill(patience)? {
+                // Much may come that is no record for the caller: markers of transactions, or what lies before the position.
+                Advance::More if self.cursor.borrow_mut().advance().is_ok_and(|has| !has) => {
+                    if self.take_signal() {
+                        return Ok(Advance::Signalled);
+                    }
+                    if matches!(patience, Patience::Until(until) if deadline(Duration::ZERO) >= until)
+                    {
+                        return Ok(Advance::Nothing);
+                    }
+                }
+                Advance::More => {}
+                nothing => return Ok(nothing),
+            }
+        }
+    }
+
+    /// Gives the cursor, which has run dry, something to hand out.
+    fn refill(&self, patience: Patience) -> Result<Advance> {
+        self.with_driver(|driver| {
+            if *driver.machines.subscriptions.mode() == Mode::None {
+                return Err(Error::IllegalState(
+                    "nothing to read from: call subscribe() or assign() first".into(),
+                ));
+            }
+            self.cursor.borrow_mut().clear();
+            if self.cursor.borrow_mut().open_resumed() {
+                return Ok(Advance::More);
+            }
+            let until = match patience {
+                Patience::None => {
+                    // Records are in hand: what is not records waits for the next call.
+                    if !driver.machines.fetcher.has_ready_records() {
+                        driver.pump()?;
+                        return Ok(Advance::Nothing);
+                    }
+                    driver.now()
+                }
+                Patience::Until(until) => until,
+                Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
+            };
+            if !driver.machines.fetcher.has_ready() {
+                let ended = driver.run_until(until, &self.signals, |m| {
+                    if m.fetcher.has_ready() {
+                        return Some(Ok(()));
+                    }
+                    m.poll_error().or_else(|| m.subscriptions.stuck()).map(Err)
+                })?;
+                match ended {
+                    Ended::Done(result) => result?,
+                    Ended::TimedOut => return Ok(Advance::Nothing),
+                    Ended::Signalled => return Ok(Advance::Signalled),
+                }
+            }
+            self.take_ready(driver)?;
+            if driver.machines.fetcher.wants_more() {
+                driver.pump()?;
+            }
+            Ok(Advance::More)
+        })
+    }
+
+    fn take_ready(&self, driver: &mut Driver) -> Result<()> {
+        let now = driver.now();
+        let machines = &mut driver.machines;
+        let Some(ready) = machines.fetcher.take_ready() else { return Ok(()) };
+        match ready.item {
+            Item::Records(fetched) => {
+                if let Some(state) = machines.subscriptions.state(ready.id) {
+                    self.cursor.borrow_mut().open(ready.id, state, fetched);
+                }
+                Ok(())
+            }
+            item => machines.fetcher.settle(ready.id, item, &mut machines.subscriptions, now),
+        }
+    }
+
+    /// Turns damaged data into an error for the caller; the partition is fetched again from its position.
+    fn report(&self, damage: cursor::Damage) -> Result<Error> {
+        self.with_driver(|driver| {
+            let now = driver.now();
+            driver.machines.fetcher.handle_damage(
+                damage.id,
+                &mut driver.machines.subscriptions,
+                now,
+            );
+            Ok(damage.error)
+        })
+    }
+}
+
+fn failed(record: &ConsumerRecord, part: RecordPart, source: BoxError) -> Error {
+    Error::Deserialization(Box::new(DeserializationError {
+        partition: record.topic_partition(),
+        offset: record.offset(),
+        part,
+        key: record.key().map(<[u8]>::to_vec),
+        value: record.value().map(<[u8]>::to_vec),
+        source: source.into(),
+    }))
+}
+
+/// Puts a record back that was taken off the cursor, when it is dropped.
+struct Untaken<'a, K: ?Sized + Content, V: ?Sized + Content> {
+    consumer: &'a KafkaConsumer<K, V>,
+    record: &'a ConsumerRecord,
+}
+
+impl<K: ?Sized + Content, V: ?Sized + Content> Drop for Untaken<'_, K, V> {
+    fn drop(&mut self) {
+        let Self { consumer, record } = self;
+        consumer.cursor.borrow_mut().untake((record.topic(), record.partition()), record.offset());
+    }
+}
+
+/// How long to wait for records.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    /// Not at all, and not for an error either: there are records in hand.
+    None,
+    /// This long, from when there is something to wait for; `None` is for ever.
+    Fresh(Option<Duration>),
+    Until(Instant),
+}
+
+/// What came of waiting for records.
+enum Advance {
+    More,
+    Nothing,
+    Signalled,
+}
+
+/// The same for `next`.
+enum Made {
+    Ready,
+    End,
+    Failed(Box<Error>),
+}

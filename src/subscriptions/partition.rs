@@ -1,0 +1,189 @@
+//! How far one partition has been read, and what is known of its log.
+
+use std::time::Instant;
+
+use super::PartitionId;
+use crate::{consumer::options::OffsetReset, types::TopicPartition};
+
+/// A place in a log: the offset of a record, and the leader's epoch of the record before it, where that is known.
+///
+/// The epoch is what tells a log that was truncated, and written anew, from the one that was read (KIP-320).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The offset.
+    pub offset: i64,
+    /// The epoch.
+    pub epoch: Option<i32>,
+}
+
+/// What brokers said last of the ends of a partition's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// The end of what is replicated.
+    pub high_watermark: Option<i64>,
+    /// The end of what is decided: no transaction is open before it.
+    pub last_stable: Option<i64>,
+    /// The first offset.
+    pub log_start: Option<i64>,
+}
+
+/// A follower that is read from instead of the leader (KIP-392).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// The broker.
+    pub node: i32,
+    /// When to ask the leader again.
+    pub until: Instant,
+    /// The leader's epoch in which it was named.
+    pub leader_epoch: Option<i32>,
+}
+
+/// A log that parts from what was read: what was read last is no longer in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// Where we are.
+    pub position: i64,
+    /// Where the logs part, if the leader can tell.
+    pub divergent: Option<Place>,
+}
+
+/// A partition that is assigned.
+#[derive(Clone, Debug)]
+pub struct PartitionState {
+    /// Which one it is.
+    pub partition: TopicPartition,
+    /// What the next record handed out is at or after, once it is known.
+    pub position: Option<Place>,
+    /// What to ask for next: ahead of the position by what is buffered.
+    pub fetch: Option<Place>,
+    /// Where to look for a position; the one before, if there is any, counts no longer.
+    pub reset: Option<OffsetReset>,
+    /// Not asked about before this.
+    pub retry_at: Option<Instant>,
+    /// Somebody waits for what is there: the position was set by a seek or a reset, or the partition was resumed.
+    pub moved: bool,
+    /// How often what was buffered has become void: buffers of an earlier count are not handed out.
+    pub voids: u64,
+    /// Neither asked for nor handed out.
+    pub paused: bool,
+    /// The ends of the log.
+    pub marks: Marks,
+    /// The leader's epoch that has to be asked whether the place is still in its log.
+    pub validating: Option<i32>,
+    /// The leader's epoch that was asked so last.
+    pub validated: Option<i32>,
+    /// What came of it, where no policy says how to go on.
+    pub truncation: Option<Truncation>,
+    /// Whom to read from instead of the leader.
+    pub replica: Option<Replica>,
+}
+
+impl PartitionState {
+    pub(super) fn new(partition: TopicPartition, policy: OffsetReset) -> Self {
+        Self {
+            partition,
+            position: None,
+            fetch: None,
+            reset: Some(policy),
+            retry_at: None,
+            moved: false,
+            voids: 0,
+            paused: false,
+            marks: Marks::default(),
+            validating: None,
+            validated: None,
+            truncation: None,
+            replica: None,
+        }
+    }
+
+    /// The offset of the next record to hand out, unless it is yet to be found out.
+    #[must_use]
+    pub fn offset(&self) -> Option<i64> {
+        self.position.filter(|_| self.reset.is_none()).map(|place| place.offset)
+    }
+
+    /// The offset to ask for next.
+    #[must_use]
+    pub fn fetch_offset(&self) -> Option<i64> {
+        self.fetch.map(|place| place.offset)
+    }
+
+    /// The offset and epoch to ask for, if it is the time for it.
+    #[must_use]
+    pub fn wanted(&self) -> Option<Place> {
+        self.fetch.filter(|_| self.validating.is_none() && self.truncation.is_none())
+    }
+
+    /// Goes on from a place that was not reached by reading: what is buffered is void.
+    pub(super) fn go_to(&mut self, place: Place) {
+        self.position = Some(place);
+        self.fetch = Some(place);
+        self.reset = None;
+        self.retry_at = None;
+        self.moved = true;
+        self.voids += 1;
+        self.validating = None;
+        self.truncation = None;
+        self.replica = None;
+    }
+
+    /// Has the position looked for; the one before counts no longer.
+    pub(super) fn lose_position(&mut self, policy: OffsetReset) {
+        self.reset = Some(policy);
+        self.fetch = None;
+        self.retry_at = None;
+        self.voids += 1;
+        self.validating = None;
+        self.truncation = None;
+        self.replica = None;
+    }
+
+    /// The leader's epoch is `leader_epoch`: says whether it has to be asked about our place, which an earlier one had.
+    pub(super) fn needs_validation(&self, leader_epoch: i32) -> bool {
+        let asked = self.validating.or(self.validated);
+        self.fetch
+            .or(self.position)
+            .and_then(|place| place.epoch)
+            .is_some_and(|epoch| epoch < leader_epoch)
+            && asked.is_none_or(|asked| asked < leader_epoch)
+    }
+}
+
+/// What a leader's answer about the end of an epoch means for a place in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// The leader has what was read.
+    Valid,
+    /// What is buffered may not be in the leader's log: to be dropped, and the position to be asked about.
+    BufferDoubtful,
+    /// The log parts from what was handed out, here if the leader can tell.
+    Truncated(Option<Place>),
+}
+
+/// Judges an answer about the epoch of `fetch`: `epoch` is the largest one up to that which the leader had, and `end`
+/// where it ended. Negative numbers stand for "not known".
+pub(super) fn judge(position: Place, fetch: Place, (epoch, end): (i32, i64)) -> Judgement {
+    if fetch.epoch == Some(epoch) && end >= fetch.offset {
+        return Judgement::Valid;
+    }
+    if fetch.offset != position.offset {
+        return Judgement::BufferDoubtful;
+    }
+    if epoch < 0 || end < 0 {
+        return Judgement::Truncated(None);
+    }
+    if end < position.offset {
+        return Judgement::Truncated(Some(Place { offset: end, epoch: Some(epoch) }));
+    }
+    Judgement::Valid
+}
+
+/// What a caller reads of a partition that changed meanwhile: which one, and up to which count of voids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The partition.
+    pub id: PartitionId,
+    /// The count of its voids when the buffer was made.
+    pub voids: u64,
+}

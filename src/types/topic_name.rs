@@ -1,0 +1,35 @@
+//! What a topic may be called.
+
+use crate::options::Refused;
+
+/// Whether brokers allow the name for a topic.
+pub(crate) fn check(name: &str) -> Result<(), Refused> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let wrong = if name.is_empty() {
+        "a topic's name must not be empty"
+    } else if name.len() > 249 {
+        "a topic's name has at most 249 characters"
+    } else if name == "." || name == ".." {
+        "a topic's name must be neither . nor .."
+    } else if !name.chars().all(allowed) {
+        "a topic's name has only the characters A-Z a-z 0-9 . _ -"
+    } else {
+        return Ok(());
+    };
+    Err(Refused::new(name, wrong))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_239_a_topic_name_follows_the_rules_of_brokers() {
+        for name in ["a", "A.b_c-9", "...", &"x".repeat(249)] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+        for name in ["", ".", "..", "a b", "ä", "a/b", "a,b", "a\n", &"x".repeat(250)] {
+            assert_eq!(check(name).unwrap_err().value, name);
+        }
+    }
+}
