@@ -20,8 +20,8 @@ pub fn difference(before: &str, now: &str) -> Option<String> {
         let (sign, line) = if removed { ('-', before[b]) } else { ('+', now[n]) };
         if line.starts_with(' ') && !head.is_empty() {
             out.push_str(&format!("  {head}\n"));
-            head = "";
         }
+        head = ""; // it is told, or this line is another block's head
         out.push_str(&format!("{sign} {line}\n"));
         (b, n) = if removed { (b + 1, n) } else { (b, n + 1) };
     }
@@ -55,10 +55,10 @@ mod tests {
     #[test]
     fn a_line_that_differs_is_shown_below_its_block() {
         let before = "struct A\n    x: i32\n    y: i32\nstruct B\n    z: i32\n";
-        let now = "struct A\n    x: i64\n    y: i32\nstruct B\nstruct C\n";
+        let now = "struct A\n    x: i64\n    y: i32\nstruct B\nstruct C\n    w: i32\n";
         assert_eq!(
             difference(before, now).unwrap(),
-            "  struct A\n-     x: i32\n+     x: i64\n  struct B\n-     z: i32\n+ struct C\n"
+            "  struct A\n-     x: i32\n+     x: i64\n  struct B\n-     z: i32\n+ struct C\n+     w: i32\n"
         );
     }
 }
