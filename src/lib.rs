@@ -23,7 +23,7 @@
 //!
 //! Four types matter, to be met in this order: [`KafkaConsumer`], made by a [`ConsumerBuilder`], gives
 //! [`ConsumerRecord`]s, and everything that can go wrong is an [`Error`]. A [`ConsumerHandle`] stops a consumer from
-//! elsewhere.
+//! elsewhere; [`ClientOptions`] are what several consumers of one cluster share.
 //!
 //! # What it promises
 //!

@@ -9,6 +9,7 @@ use std::{
 use kafka_blocking::{net::servers::HostPort, protocol::Request};
 
 use crate::{
+    batches::Marker,
     cluster::Cluster,
     event_loop::{Ack, Command, EventLoop, bind},
     records::Record,
@@ -86,6 +87,11 @@ impl ScriptedBroker {
         self.with_state(|state| state.create_topic(name, partitions));
     }
 
+    /// A topic goes, with all that it held.
+    pub fn delete_topic(&self, name: &str) {
+        self.with_state(|state| state.delete_topic(name));
+    }
+
     /// Appends one batch; gives the offset of its first record.
     pub fn append<R: Into<Record>>(
         &self,
@@ -93,24 +99,59 @@ impl ScriptedBroker {
         partition: i32,
         records: impl IntoIterator<Item = R>,
     ) -> i64 {
-        let records: Vec<Record> = records.into_iter().map(Into::into).collect();
-        self.with_state(|state| {
-            let partition = state.partition_mut(topic, partition);
-            partition.log.append(&records, partition.epoch)
-        })
+        self.with_state(|state| state.append(topic, partition, records))
     }
 
     /// Appends a batch as it is, but for its offset and epoch, whatever it holds; gives the offset of its first record.
     pub fn append_batch(&self, topic: &str, partition: i32, batch: Vec<u8>) -> i64 {
-        self.with_state(|state| {
-            let partition = state.partition_mut(topic, partition);
-            partition.log.append_batch(batch, partition.epoch)
-        })
+        self.with_state(|state| state.append_batch(topic, partition, batch))
+    }
+
+    /// Appends one batch of a producer's transaction; gives the offset of its first record.
+    pub fn append_transactional<R: Into<Record>>(
+        &self,
+        topic: &str,
+        partition: i32,
+        producer_id: i64,
+        records: impl IntoIterator<Item = R>,
+    ) -> i64 {
+        self.with_state(|s| s.append_transactional(topic, partition, producer_id, records))
+    }
+
+    /// Appends the marker that ends a producer's transaction, or something like it; gives its offset.
+    pub fn append_marker(
+        &self,
+        topic: &str,
+        partition: i32,
+        producer_id: i64,
+        marker: Marker,
+    ) -> i64 {
+        self.with_state(|state| state.append_marker(topic, partition, producer_id, marker))
+    }
+
+    /// Deletes what lies before an offset, a batch at a time; the log begins there.
+    pub fn delete_records_before(&self, topic: &str, partition: i32, offset: i64) {
+        self.with_state(|state| state.delete_records_before(topic, partition, offset));
     }
 
     /// Lets another node lead a partition, in a new epoch.
     pub fn move_leader(&self, topic: &str, partition: i32, leader: i32) {
         self.with_state(|state| state.move_leader(topic, partition, Some(leader)));
+    }
+
+    /// Lets a node lead that has less of the log: what lies at or behind an offset is lost.
+    pub fn elect_unclean(&self, topic: &str, partition: i32, leader: i32, truncate_to: i64) {
+        self.with_state(|state| state.elect_unclean(topic, partition, leader, truncate_to));
+    }
+
+    /// Puts a node into a rack.
+    pub fn set_rack(&self, node: i32, rack: &str) {
+        self.with_state(|state| state.node_mut(node).rack = Some(rack.to_owned()));
+    }
+
+    /// Lets leaders send consumers with a rack to a replica in it, or not.
+    pub fn set_rack_aware(&self, rack_aware: bool) {
+        self.with_state(|state| state.rack_aware = rack_aware);
     }
 
     /// Says from now on that a node is at another address.

@@ -14,10 +14,16 @@
 //! assert!(address.starts_with("127.0.0.1:"));
 //! ```
 //!
+//! What is in the logs decides what is told about it: of transactions ([`Marker`]), the last stable offset and what was
+//! aborted; of elections ([`State::elect_unclean`]), where epochs ended and where logs part; of replicas
+//! ([`Follower`], [`State::rack_aware`]), who is near and how much it has.
+//!
 //! The same brokers without sockets are a [`Cluster`], which [`Simulation`] drives against the consumer's machines.
 
 mod answers;
+mod appends;
 mod bad_server;
+mod batches;
 mod broker;
 mod cluster;
 mod event_loop;
@@ -27,15 +33,18 @@ mod requests;
 mod script;
 mod simulation;
 mod state;
+mod topology;
+mod unpack;
 
 pub use crate::{
     bad_server::BadServer,
+    batches::{Marker, encode_marker, encode_transactional},
     broker::ScriptedBroker,
     cluster::{Cluster, ConnectionId, Output},
-    log::{Log, Slice},
+    log::{Aborted, Found, Log, Slice},
     records::{Record, encode_batch, seal},
     requests::LoggedRequest,
     script::When,
     simulation::{Attempt, Names, Reach, Received, Simulation, nowhere},
-    state::{Node, Partition, State, Topic},
+    state::{Follower, Node, Partition, State, Topic},
 };

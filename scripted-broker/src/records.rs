@@ -98,51 +98,6 @@ pub fn seal(batch: &mut [u8]) {
     batch[17..CHECKED].copy_from_slice(&crc.to_be_bytes());
 }
 
-/// Offset and value of each record in whole batches without compression.
-///
-/// # Panics
-/// Where the bytes are anything else: they were made by [`encode_batch`].
-pub(crate) fn decode_batches(mut bytes: &[u8]) -> Vec<(i64, Option<Vec<u8>>)> {
-    let mut records = Vec::new();
-    while let Some((head, _)) = bytes.split_at_checked(61) {
-        let base = i64::from_be_bytes(head[..8].try_into().expect("eight bytes"));
-        let length = u32::from_be_bytes(head[8..12].try_into().expect("four bytes"));
-        let (batch, rest) = bytes.split_at(12 + length as usize);
-        bytes = rest;
-        let mut left = &batch[61..];
-        while !left.is_empty() {
-            let length = read_length(&mut left).expect("a length");
-            let (mut record, rest) = left.split_at(length);
-            left = rest;
-            record = &record[1..]; // attributes
-            let _timestamp = read_varint(&mut record);
-            let offset = base + read_varint(&mut record);
-            let key = read_length(&mut record).unwrap_or(0);
-            record = &record[key..];
-            let value = read_length(&mut record).map(|n| record[..n].to_vec());
-            records.push((offset, value));
-        }
-    }
-    records
-}
-
-fn read_length(bytes: &mut &[u8]) -> Option<usize> {
-    usize::try_from(read_varint(bytes)).ok()
-}
-
-fn read_varint(bytes: &mut &[u8]) -> i64 {
-    let (mut value, mut shift) = (0_u64, 0);
-    loop {
-        let byte = bytes[0];
-        *bytes = &bytes[1..];
-        value |= u64::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte < 0x80 {
-            return (value >> 1).cast_signed() ^ -((value & 1).cast_signed());
-        }
-    }
-}
-
 fn encode_record(out: &mut Vec<u8>, record: &Record, timestamp_delta: i64, offset_delta: i64) {
     let mut body = vec![0]; // attributes
     varint(&mut body, timestamp_delta);
@@ -180,6 +135,7 @@ fn varint(out: &mut Vec<u8>, value: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unpack::unpack;
 
     #[test]
     fn varints_are_zigzag_with_seven_bits_a_byte() {
@@ -202,11 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded_with_its_offsets() {
-        let mut bytes = encode_batch(&[Record::new("k", "a"), Record::default().header("h", "v")]);
-        bytes.extend(encode_batch(&["long ".repeat(100).into()]));
-        let values = decode_batches(&bytes);
-        let long = Some("long ".repeat(100).into_bytes());
-        assert_eq!(values, [(0, Some(b"a".to_vec())), (1, None), (0, long)]);
+    fn what_is_encoded_is_unpacked_with_its_offsets() {
+        let long = "long ".repeat(100);
+        let records =
+            [Record::new("k", "a"), Record::default().header("h", "v"), long.clone().into()];
+        let unpacked = unpack(&encode_batch(&records)).unwrap();
+        let values: Vec<_> = unpacked.into_iter().map(|r| (r.offset, r.value)).collect();
+        let long = Some(long.into_bytes());
+        assert_eq!(values, [(0, Some(b"a".to_vec())), (1, None), (2, long)]);
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use kafka_blocking::{
+    ErrorCode,
     net::servers::HostPort,
     protocol::{
         Request, api_versions::ApiVersionsRequest, fetch::FetchRequest,
         list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
+        offset_for_leader_epoch::OffsetForLeaderEpochRequest,
     },
     wire::Uuid,
 };
@@ -20,7 +22,12 @@ pub struct State {
     pub nodes: BTreeMap<i32, Node>,
     /// The topics by name.
     pub topics: BTreeMap<String, Topic>,
-    next_topic: u8,
+    /// Topics that may not be described or read, and the error that says so: with `TOPIC_AUTHORIZATION_FAILED` they are
+    /// not among all topics.
+    pub topic_errors: BTreeMap<String, ErrorCode>,
+    /// Whether leaders send consumers with a rack to a replica in it: Kafka's `RackAwareReplicaSelector`.
+    pub rack_aware: bool,
+    pub(crate) next_topic: u8,
 }
 
 /// One broker.
@@ -57,8 +64,24 @@ pub struct Partition {
     pub epoch: i32,
     /// The nodes that have a copy.
     pub replicas: Vec<i32>,
+    /// In what a replica differs from the leader; one that is not named here is in sync and has everything.
+    pub followers: BTreeMap<i32, Follower>,
     /// The records.
     pub log: Log,
+}
+
+/// In what a replica differs from its leader.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Follower {
+    /// Where its log ends, if before the leader's.
+    pub end: Option<i64>,
+    /// Up to where readers may see there, if not as far as at the leader.
+    pub high_watermark: Option<i64>,
+    /// Whether it has fallen out of the replicas that are in sync.
+    pub out_of_sync: bool,
+    /// What a fetch gets of offsets from its high watermark on that the leader has, such as `OFFSET_NOT_AVAILABLE`.
+    /// Without this, it is nothing up to the end of the follower's log, and `OFFSET_OUT_OF_RANGE` behind it.
+    pub ahead: Option<ErrorCode>,
 }
 
 impl State {
@@ -74,25 +97,6 @@ impl State {
         };
         let nodes = (1..).zip(addresses).map(|(id, address)| (id, node(address))).collect();
         Self { nodes, ..Self::default() }
-    }
-
-    /// A new topic; its partitions are led by the nodes in turn. One of the same name is replaced, and has another id.
-    ///
-    /// # Panics
-    /// For more than 255 topics.
-    pub fn create_topic(&mut self, name: &str, partitions: usize) {
-        self.next_topic = self.next_topic.checked_add(1).expect("fewer than 256 topics");
-        let ids: Vec<i32> = self.nodes.keys().copied().collect();
-        let partition = |n: usize| Partition {
-            leader: Some(ids[n % ids.len()]),
-            replicas: ids.clone(),
-            ..Partition::default()
-        };
-        let topic = Topic {
-            id: Uuid([self.next_topic; 16]),
-            partitions: (0..partitions).map(partition).collect(),
-        };
-        self.topics.insert(name.to_owned(), topic);
     }
 
     /// A partition, if there is one.
@@ -119,13 +123,6 @@ impl State {
         self.nodes.get_mut(&id).unwrap_or_else(|| panic!("no node {id}"))
     }
 
-    /// Lets another node lead a partition, or none, in a new epoch.
-    pub fn move_leader(&mut self, topic: &str, partition: i32, leader: Option<i32>) {
-        let partition = self.partition_mut(topic, partition);
-        partition.leader = leader;
-        partition.epoch += 1;
-    }
-
     /// The name of the topic with an id.
     pub(crate) fn topic_name(&self, id: Uuid) -> Option<&str> {
         self.topics.iter().find(|(_, t)| t.id == id).map(|(name, _)| name.as_str())
@@ -142,5 +139,6 @@ fn default_versions() -> Vec<(i16, i16, i16)> {
         row::<ListOffsetsRequest>(),
         row::<MetadataRequest>(),
         row::<ApiVersionsRequest>(),
+        row::<OffsetForLeaderEpochRequest>(),
     ]
 }

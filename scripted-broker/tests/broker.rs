@@ -29,7 +29,7 @@ fn every_version_of_metadata_names_the_node_and_the_topic() {
         assert_eq!(response.topics[0].partitions.len(), 2, "v{version}");
         assert_eq!(response.topics[0].partitions[1].leader_id, 1);
     }
-    let unknown = client.ask(13, &MetadataRequest::topics(["nobody's"]));
+    let unknown = client.ask(13, &MetadataRequest::topics(["nobodys"]));
     assert_eq!(unknown.topics[0].error_code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0);
 }
 
@@ -84,6 +84,7 @@ fn a_fetch_with_another_leader_epoch_or_at_another_node_is_refused() {
     let broker = ScriptedBroker::cluster(2);
     broker.create_topic("t", 1);
     broker.move_leader("t", 0, 2);
+    broker.with_state(|state| state.partition_mut("t", 0).replicas = vec![2]);
     let mut old = Client::connect(broker.address_of(1));
     let mut new = Client::connect(broker.address_of(2));
     let with_epoch = |epoch| {
@@ -161,6 +162,34 @@ fn a_fetch_session_remembers_and_answers_only_what_has_changed() {
     broker.with_cluster(|cluster| cluster.forget_sessions(1));
     let lost = client.ask(12, &incremental(4));
     assert_eq!(lost.error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND.0);
+}
+
+#[test]
+fn offsets_that_compaction_took_are_in_the_log_and_give_what_comes_next() {
+    let broker = with_records(1);
+    let mut client = Client::to(&broker);
+    broker.with_state(|state| state.partition_mut("t", 0).log.skip_to(9));
+    broker.append("t", 0, ["j"]);
+    let response = client.ask(12, &fetch(12, &[(0, 5)]));
+    let data = response.responses.iter().next().unwrap().partitions.iter().next().unwrap();
+    assert_eq!(data.records.as_slice()[..8], 9_i64.to_be_bytes());
+    assert_eq!((data.error_code, data.high_watermark), (0, 10));
+}
+
+#[test]
+fn a_session_tells_that_records_were_deleted() {
+    let broker = with_records(1);
+    let mut client = Client::to(&broker);
+    let mut request = fetch(12, &[(0, 3)]);
+    request.session_epoch = 0;
+    let session_id = client.ask(12, &request).session_id;
+    broker.delete_records_before("t", 0, 2);
+    let next = FetchRequest { session_id, session_epoch: 1, topics: vec![], ..request };
+    let response = client.ask(12, &next);
+    let data = response.responses.iter().next().unwrap().partitions.iter().next().unwrap();
+    assert_eq!((data.error_code, data.log_start_offset), (0, 2));
+    let deleted = client.ask(12, &fetch(12, &[(0, 1)]));
+    assert_eq!(outcome(&deleted), [(0, ErrorCode::OFFSET_OUT_OF_RANGE.0, 0)]);
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::time::Duration;
 use kafka_blocking::{
     ErrorCode,
     protocol::fetch::{
-        FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
-        PartitionData,
+        FetchRequest, FetchResponse, FetchableTopicResponse, NodeEndpoint, PartitionData,
     },
 };
 
@@ -16,10 +15,13 @@ use crate::state::State;
 /// A fetch that was taken, and may be answered later.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    node: i32,
-    version: i16,
+    pub(super) node: i32,
+    pub(super) version: i16,
+    /// Whether only what is committed is asked for.
+    pub(super) committed: bool,
+    pub(super) rack: String,
     opened: Result<Opened, ErrorCode>,
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
     min_bytes: usize,
     pub(crate) max_wait: Duration,
 }
@@ -28,11 +30,11 @@ pub(crate) struct Plan {
 struct Draft {
     partitions: Vec<(Key, PartitionData)>,
     bytes: usize,
-    failed: bool,
+    /// Whether something is to be said that cannot wait.
+    urgent: bool,
 }
 
-/// Versions from here on name the leader to who asks the wrong node (KIP-951).
-const NAMES_LEADERS: i16 = 16;
+const READ_COMMITTED: i8 = 1;
 
 impl State {
     pub(super) fn plan_fetch(&mut self, node: i32, version: i16, request: &FetchRequest) -> Plan {
@@ -43,6 +45,8 @@ impl State {
         Plan {
             node,
             version,
+            committed: request.isolation_level == READ_COMMITTED,
+            rack: request.rack_id.clone(),
             opened,
             max_bytes: usize::try_from(request.max_bytes).unwrap_or(0),
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
@@ -59,7 +63,7 @@ impl State {
             }
         };
         let draft = self.draft(plan, &opened.asks);
-        let wait = draft.bytes < plan.min_bytes && !draft.failed && !opened.asks.is_empty();
+        let wait = draft.bytes < plan.min_bytes && !draft.urgent && !opened.asks.is_empty();
         if wait && !over {
             return None;
         }
@@ -67,67 +71,14 @@ impl State {
     }
 
     fn draft(&self, plan: &Plan, asks: &[Ask]) -> Draft {
-        let mut draft = Draft { partitions: Vec::new(), bytes: 0, failed: false };
+        let mut draft = Draft { partitions: Vec::new(), bytes: 0, urgent: false };
         for ask in asks {
             let data = self.read(plan, ask, draft.bytes);
             draft.bytes += data.records.as_slice().len();
-            draft.failed |= data.error_code != 0;
+            draft.urgent |= is_urgent(&data);
             draft.partitions.push((ask.key.clone(), data));
         }
         draft
-    }
-
-    fn read(&self, plan: &Plan, ask: &Ask, before: usize) -> PartitionData {
-        let mut data = PartitionData {
-            partition_index: ask.key.partition,
-            high_watermark: -1,
-            records: Vec::new().into(),
-            ..PartitionData::default()
-        };
-        let name = if plan.version >= 13 {
-            self.topic_name(ask.key.topic_id)
-        } else {
-            Some(ask.key.topic.as_str())
-        };
-        let Some(name) = name else {
-            data.error_code = ErrorCode::UNKNOWN_TOPIC_ID.0;
-            return data;
-        };
-        let partition =
-            match self.check_leader(plan.node, name, ask.key.partition, ask.leader_epoch) {
-                Ok(partition) => partition,
-                Err(code) => {
-                    data.error_code = code.0;
-                    self.name_leader(plan.version, name, code, &mut data);
-                    return data;
-                }
-            };
-        let log = &partition.log;
-        data.high_watermark = log.high_watermark();
-        data.last_stable_offset = log.high_watermark();
-        data.log_start_offset = log.start();
-        if !log.contains(ask.offset) {
-            data.error_code = ErrorCode::OFFSET_OUT_OF_RANGE.0;
-            (data.high_watermark, data.last_stable_offset, data.log_start_offset) = (-1, -1, -1);
-            return data;
-        }
-        // From version 3 on the first batch of an answer comes whole, and none that is cut at its head comes at all.
-        let bounded = plan.version >= 3;
-        let room = if bounded { plan.max_bytes.saturating_sub(before) } else { usize::MAX };
-        let slice = log.read(ask.offset, ask.max_bytes.min(room), bounded && before == 0);
-        if !(bounded && slice.incomplete) {
-            data.records = slice.bytes.into();
-        }
-        data
-    }
-
-    fn name_leader(&self, version: i16, name: &str, code: ErrorCode, data: &mut PartitionData) {
-        let moved =
-            matches!(code, ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH);
-        let Some(partition) = self.partition(name, data.partition_index) else { return };
-        if let (Some(leader_id), true, NAMES_LEADERS..) = (partition.leader, moved, version) {
-            data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch: partition.epoch };
-        }
     }
 
     fn finish(&mut self, plan: &Plan, opened: &Opened, draft: Draft) -> FetchResponse {
@@ -137,7 +88,8 @@ impl State {
         for ((key, data), ask) in draft.partitions.into_iter().zip(&opened.asks) {
             let marks = (data.high_watermark, data.log_start_offset);
             let records = !data.records.as_slice().is_empty();
-            if opened.incremental && !records && data.error_code == 0 && ask.told == Some(marks) {
+            let news = records || is_urgent(&data) || ask.told != Some(marks);
+            if opened.incremental && !news {
                 continue;
             }
             if let Some(node) = self.nodes.get(&data.current_leader.leader_id) {
@@ -156,6 +108,10 @@ impl State {
         }
         response
     }
+}
+
+fn is_urgent(data: &PartitionData) -> bool {
+    data.error_code != 0 || data.preferred_read_replica >= 0 || data.diverging_epoch.epoch >= 0
 }
 
 fn push(response: &mut FetchResponse, key: Key, data: PartitionData) {

@@ -11,6 +11,12 @@ use kafka_blocking::{
 
 use crate::state::{State, Topic};
 
+/// The error of topics that are not among all topics.
+const HIDDEN: ErrorCode = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+
+/// The topics that Kafka keeps for itself.
+const INTERNAL: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+
 impl State {
     pub(super) fn metadata(&self, version: i16, request: &MetadataRequest) -> MetadataResponse {
         let brokers =
@@ -23,7 +29,12 @@ impl State {
         // Before version 1 there was no null, and no topics meant all.
         let asked = request.topics.as_ref().filter(|t| version > 0 || !t.is_empty());
         let topics = match asked {
-            None => self.topics.iter().map(|(name, t)| self.describe(name, t)).collect(),
+            None => self
+                .topics
+                .iter()
+                .filter(|(name, _)| self.topic_errors.get(*name) != Some(&HIDDEN))
+                .map(|(name, topic)| self.describe(name, topic))
+                .collect(),
             Some(asked) => asked
                 .iter()
                 .map(|t| self.answer_topic(t.name.as_deref().unwrap_or_default(), t.topic_id))
@@ -44,35 +55,58 @@ impl State {
         if let Some(topic) = self.topics.get(name) {
             return self.describe(name, topic);
         }
-        let code =
-            if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
-        MetadataResponseTopic {
-            error_code: code.0,
-            name: Some(name.to_owned()),
-            topic_id: id,
-            ..MetadataResponseTopic::default()
-        }
+        let code = match self.topic_errors.get(name) {
+            Some(code) => *code,
+            None if by_id => ErrorCode::UNKNOWN_TOPIC_ID,
+            None if !is_name(name) => ErrorCode::INVALID_TOPIC_EXCEPTION,
+            None => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        };
+        failed(name, if by_id { id } else { Uuid::ZERO }, code)
     }
 
     fn describe(&self, name: &str, topic: &Topic) -> MetadataResponseTopic {
+        if let Some(code) = self.topic_errors.get(name) {
+            return failed(name, Uuid::ZERO, *code);
+        }
+        let alive = |id: &i32| self.nodes.get(id).is_some_and(|n| n.alive);
         let partitions = (0..).zip(&topic.partitions).map(|(index, p)| {
-            let led = p.leader.filter(|id| self.nodes.get(id).is_some_and(|n| n.alive));
+            let led = p.leader.filter(alive);
             MetadataResponsePartition {
                 error_code: led.map_or(ErrorCode::LEADER_NOT_AVAILABLE.0, |_| 0),
                 partition_index: index,
                 leader_id: led.unwrap_or(-1),
                 leader_epoch: p.epoch,
                 replica_nodes: p.replicas.clone(),
-                isr_nodes: p.replicas.clone(),
-                ..MetadataResponsePartition::default()
+                isr_nodes: pick(&p.replicas, |id| alive(id) && p.in_sync(*id)),
+                offline_replicas: pick(&p.replicas, |id| !alive(id)),
             }
         });
         MetadataResponseTopic {
             name: Some(name.to_owned()),
             topic_id: topic.id,
-            is_internal: name == "__consumer_offsets" || name == "__transaction_state",
+            is_internal: INTERNAL.contains(&name),
             partitions: partitions.collect(),
             ..MetadataResponseTopic::default()
         }
     }
+}
+
+fn failed(name: &str, topic_id: Uuid, code: ErrorCode) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: code.0,
+        name: Some(name.to_owned()),
+        topic_id,
+        is_internal: INTERNAL.contains(&name),
+        ..MetadataResponseTopic::default()
+    }
+}
+
+/// Whether a topic can have this name.
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !matches!(name, "" | "." | "..") && name.len() <= 249 && name.chars().all(fits)
+}
+
+fn pick(replicas: &[i32], wanted: impl Fn(&i32) -> bool) -> Vec<i32> {
+    replicas.iter().copied().filter(wanted).collect()
 }

@@ -10,6 +10,7 @@ use kafka_blocking::{
         fetch::{FetchRequest, FetchResponse},
         list_offsets::{ListOffsetsRequest, ListOffsetsResponse},
         metadata::{MetadataRequest, MetadataResponse},
+        offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse},
     },
 };
 
@@ -17,8 +18,11 @@ use crate::state::State;
 
 mod api_versions;
 pub(crate) mod fetch;
+mod leader_epochs;
 mod list_offsets;
 mod metadata;
+mod read;
+mod replica;
 pub(crate) mod session;
 
 /// A response whose type only its API knows.
@@ -76,6 +80,11 @@ impl Body {
                 partition.error_code = code.0;
                 (partition.offset, partition.timestamp) = (-1, -1);
             }
+        } else if let Some(response) = self.get_mut::<OffsetForLeaderEpochResponse>() {
+            for partition in response.topics.iter_mut().flat_map(|t| &mut t.partitions) {
+                partition.error_code = code.0;
+                (partition.leader_epoch, partition.end_offset) = (-1, -1);
+            }
         } else if let Some(response) = self.get_mut::<FetchResponse>() {
             for partition in response.responses.iter_mut().flat_map(|t| t.partitions.iter_mut()) {
                 partition.error_code = code.0;
@@ -117,32 +126,14 @@ impl State {
             ListOffsetsRequest::KEY => protocol::decode_request(body, version).map(|r| {
                 Outcome::Now(Body::new::<ListOffsetsRequest>(self.list_offsets(node, version, &r)))
             }),
+            OffsetForLeaderEpochRequest::KEY => protocol::decode_request(body, version).map(|r| {
+                let response = self.ends_of_epochs(node, &r);
+                Outcome::Now(Body::new::<OffsetForLeaderEpochRequest>(response))
+            }),
             FetchRequest::KEY => protocol::decode_request(body, version)
                 .map(|r| Outcome::Fetch(Box::new(self.plan_fetch(node, version, &r)))),
             _ => return Outcome::Refused,
         };
         answer.unwrap_or(Outcome::Refused)
-    }
-
-    /// Whether a request that names this epoch may be answered by `node` for a partition.
-    pub(crate) fn check_leader(
-        &self,
-        node: i32,
-        topic: &str,
-        partition: i32,
-        epoch: i32,
-    ) -> Result<&crate::state::Partition, ErrorCode> {
-        let found =
-            self.partition(topic, partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-        if epoch >= 0 && epoch < found.epoch {
-            return Err(ErrorCode::FENCED_LEADER_EPOCH);
-        }
-        if epoch > found.epoch {
-            return Err(ErrorCode::UNKNOWN_LEADER_EPOCH);
-        }
-        if found.leader != Some(node) {
-            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
-        }
-        Ok(found)
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Ask {
     pub(crate) key: Key,
     pub(crate) offset: i64,
     pub(crate) leader_epoch: i32,
+    /// −1 where the client does not say.
+    pub(crate) last_fetched_epoch: i32,
     pub(crate) max_bytes: usize,
     /// The high watermark and the log's start that the client was told last.
     pub(crate) told: Option<(i64, i64)>,
@@ -133,6 +135,7 @@ fn asks(request: &FetchRequest) -> Vec<Ask> {
             },
             offset: p.fetch_offset,
             leader_epoch: p.current_leader_epoch,
+            last_fetched_epoch: p.last_fetched_epoch,
             max_bytes: usize::try_from(p.partition_max_bytes).unwrap_or(0),
             told: None,
         })

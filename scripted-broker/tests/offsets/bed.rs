@@ -10,7 +10,7 @@ use std::{
 
 use kafka_blocking::{
     ConsumerBuilder, OffsetReset, Result,
-    client::{ClientEvent, Command, KafkaClient, NodeKey, metadata::Metadata},
+    client::{ClientEvent, Command, KafkaClient, NodeKey, metadata::{Interest, Metadata}},
     fetcher::Context,
     net::{connection::RequestId, servers::HostPort},
     protocol::Request,
@@ -65,7 +65,7 @@ impl<M: Machine> Bed<M> {
         cluster.state.create_topic("t", nodes.into());
         let now = Instant::now();
         let mut metadata = Metadata::new(options.metadata, BACKOFF, 1, now);
-        metadata.set_topics(["t".into()].into(), now);
+        metadata.set_interest(Interest::Topics(["t".into()].into()), now);
         let (connection, name) = (options.connection, options.client_id);
         let pool = ChunkPool::new(1 << 20);
         Self {
@@ -84,7 +84,7 @@ impl<M: Machine> Bed<M> {
 
     /// The topics that metadata is asked about, besides `t`.
     pub(crate) fn set_topics(&mut self, topics: BTreeSet<Arc<str>>) {
-        self.metadata.set_topics(topics, self.now);
+        self.metadata.set_interest(Interest::Topics(topics), self.now);
     }
 
     /// Lets the client look again who leads.

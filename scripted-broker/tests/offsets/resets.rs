@@ -47,7 +47,7 @@ fn bed(nodes: u8, read_committed: bool) -> Bed<OffsetResets> {
 
 fn positions(bed: &Bed<OffsetResets>) -> Vec<Option<i64>> {
     let s = &bed.subscriptions;
-    s.partition_ids().filter_map(|id| s.state(id)).map(|state| state.position).collect()
+    s.partition_ids().filter_map(|id| s.state(id)).map(|state| state.offset()).collect()
 }
 
 #[test]
