@@ -136,8 +136,15 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord<K, V>>> {
         loop {
-            if !self.signals.any() {
-                // Not held while a deserializer runs.
+            if !(K::TYPED || V::TYPED) {
+                // The hot path: the record is built where the caller wants it.
+                if !self.signals.any()
+                    && let Some(record) = self.cursor.borrow_mut().next_in_batch()
+                {
+                    return Some(Ok(record.with_contents(K::untyped(), V::untyped())));
+                }
+            } else if !self.signals.any() {
+                // Not borrowed while a deserializer runs.
                 let taken = self.cursor.borrow_mut().next_in_batch();
                 if let Some(record) = taken {
                     return Some(self.typed(record));
