@@ -228,8 +228,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                     if self.take_signal() {
                         return Ok(Advance::Signalled);
                     }
-                    if matches!(patience, Patience::Until(until) if deadline(Duration::ZERO) >= until)
-                    {
+                    let over = match patience {
+                        Patience::Until(until) => deadline(Duration::ZERO) >= until,
+                        // Records in hand do not wait until all of that is read.
+                        Patience::None => true,
+                        Patience::Fresh(_) => false,
+                    };
+                    if over {
                         return Ok(Advance::Nothing);
                     }
                 }

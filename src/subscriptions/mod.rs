@@ -318,6 +318,12 @@ impl Subscriptions {
             Judgement::Valid => self.change(id, |state| {
                 state.validating = None;
                 state.validated = Some(epoch);
+                if let (Some((known, _)), true) = (answer, fetch.offset == position.offset) {
+                    // Our epoch may be one in which nothing was written before our place: a leader that has never heard of
+                    // it would find in each fetch anew that the logs part.
+                    let place = Place { offset: fetch.offset, epoch: Some(known) };
+                    (state.position, state.fetch) = (Some(place), Some(place));
+                }
             }),
             Judgement::BufferDoubtful => self.change(id, |state| {
                 state.fetch = Some(position);
@@ -433,6 +439,12 @@ impl Subscriptions {
     /// Whether somebody waits for a partition since the last call.
     pub fn take_moved(&mut self, id: PartitionId) -> bool {
         self.states.get_mut(&id).is_some_and(|state| std::mem::take(&mut state.moved))
+    }
+
+    /// Whether the state of any partition has changed since [`take_touched`](Self::take_touched).
+    #[must_use]
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// The partitions whose state has changed since the last call.
