@@ -289,3 +289,23 @@ fn a_broker_that_answers_nonsense_is_asked_less_and_less() {
     append(&mut sim, "next");
     sim.run_until(MINUTE, |sim| sim.received().len() == 2);
 }
+
+#[test]
+fn a_partition_without_a_position_holds_up_no_other() {
+    let broker = ScriptedBroker::start();
+    broker.create_topic("t", 2);
+    broker.append("t", 1, ["a"]);
+    let consumer = KafkaConsumer::builder()
+        .bootstrap_servers(broker.address())
+        .auto_offset_reset("none")
+        .build()
+        .unwrap();
+    consumer.assign([("t", 0), ("t", 1)]).unwrap();
+    consumer.seek(("t", 1), 0).unwrap();
+    // Each call that has no record fails, and none of them waits.
+    let record = (0..100_000).find_map(|_| {
+        let polled = consumer.poll(MINUTE).ok()?;
+        polled.into_records().next()
+    });
+    assert_eq!(record.expect("a record of the other partition").partition(), 1);
+}
