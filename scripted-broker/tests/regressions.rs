@@ -309,3 +309,24 @@ fn a_partition_without_a_position_holds_up_no_other() {
     });
     assert_eq!(record.expect("a record of the other partition").partition(), 1);
 }
+
+#[test]
+fn a_position_of_an_epoch_in_which_nothing_was_written_is_read_from() {
+    let broker = ScriptedBroker::cluster(2);
+    broker.create_topic("t", 1);
+    broker.append("t", 0, ["before"]);
+    broker.move_leader("t", 0, 2);
+    let consumer = KafkaConsumer::builder()
+        .bootstrap_servers(broker.addresses())
+        .auto_offset_reset("latest")
+        .retry_backoff_ms(10)
+        .build()
+        .unwrap();
+    consumer.assign([("t", 0)]).unwrap();
+    assert_eq!(consumer.position(("t", 0)).unwrap(), 1);
+    // The epoch of the end that was found leaves no trace in the log.
+    broker.move_leader("t", 0, 1);
+    broker.append("t", 0, ["after"]);
+    let polled = consumer.poll(ms(20_000)).unwrap();
+    assert_eq!(polled.into_records().next().expect("a record").offset(), 1);
+}

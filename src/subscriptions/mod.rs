@@ -316,6 +316,9 @@ impl Subscriptions {
             Judgement::Valid => self.change(id, |state| {
                 state.validating = None;
                 state.validated = Some(epoch);
+                if let Some((known, _)) = answer.filter(|(known, _)| *known >= 0) {
+                    state.take_epoch(known);
+                }
             }),
             Judgement::BufferDoubtful => self.change(id, |state| {
                 state.fetch = Some(position);
