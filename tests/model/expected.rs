@@ -184,7 +184,7 @@ impl Expected {
     // Helpers
 
     /// The partition whose next record, as far as it is known, is the one at `offset`.
-    fn check_next(&mut self, partition: &TopicPartition, offset: i64, what: &str) -> usize {
+    fn check_next(&self, partition: &TopicPartition, offset: i64, what: &str) -> usize {
         let n = self.number(partition);
         let (mut place, log) = (self.assigned[&n].place, &self.logs[n]);
         assert!(!self.assigned[&n].paused, "{what} of {partition} at {offset}, which is paused");

@@ -7,6 +7,7 @@ use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 
 mod expected;
@@ -19,6 +20,9 @@ use steps::Step;
 const SEEDS: Range<u64> = 0..2_000;
 
 const THREADS: usize = 2;
+
+/// For how long the steps of a failure are made fewer.
+const SHORTENING: Duration = Duration::from_secs(20);
 
 /// A seed whose sequence went wrong.
 struct Failure {
@@ -66,10 +70,11 @@ fn play(seed: u64, given: Option<&[Step]>) -> Result<(), Failure> {
     })
 }
 
-/// Leaves out steps as long as it still fails.
+/// Leaves out steps as long as it still fails, and there is time.
+#[allow(clippy::disallowed_methods, reason = "what is to be read soon may be longer")]
 fn shorten(mut failure: Failure) -> Failure {
-    let mut n = 0;
-    while n < failure.steps.len() {
+    let (start, mut n) = (Instant::now(), 0);
+    while n < failure.steps.len() && start.elapsed() < SHORTENING {
         let mut fewer = failure.steps.clone();
         fewer.remove(n);
         match play(failure.seed, Some(&fewer)) {
