@@ -276,7 +276,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                     m.poll_error().or_else(|| m.subscriptions.stuck()).map(Err)
                 })?;
                 match ended {
-                    Ended::Done(result) => result?,
+                    Ended::Done(Ok(())) => {}
+                    Ended::Done(Err(error)) => {
+                        // The same may be wrong at every call: other partitions get on meanwhile.
+                        driver.pump()?;
+                        return Err(error);
+                    }
                     Ended::TimedOut => return Ok(Advance::Nothing),
                     Ended::Signalled => return Ok(Advance::Signalled),
                 }
