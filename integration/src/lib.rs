@@ -6,6 +6,7 @@ mod canonical;
 mod child;
 mod cluster;
 mod java;
+mod ours;
 mod python;
 mod topics;
 mod truncation;
@@ -17,6 +18,7 @@ pub use crate::{
         Acknowledged, JavaConsumer, JavaFailure, JavaRecord, JavaTool, Lookups, Offsets,
         PartitionState, Sources, TimeLookup,
     },
+    ours::{Way, by_partition, lookups},
     python::{dump_with_kafka_python, read_with_kafka_python},
     topics::{create_compacted_topic, transactional_history},
     truncation::Truncation,
