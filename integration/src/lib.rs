@@ -8,6 +8,7 @@ mod cluster;
 mod java;
 mod ours;
 mod python;
+mod same;
 mod topics;
 mod truncation;
 
@@ -18,8 +19,9 @@ pub use crate::{
         Acknowledged, JavaConsumer, JavaFailure, JavaRecord, JavaTool, Lookups, Offsets,
         PartitionState, Sources, TimeLookup,
     },
-    ours::{Way, by_partition, lookups},
+    ours::{Way, by_partition, lookups, open},
     python::{dump_with_kafka_python, read_with_kafka_python},
+    same::assert_reads_as_java,
     topics::{create_compacted_topic, transactional_history},
     truncation::Truncation,
 };

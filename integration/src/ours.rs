@@ -11,6 +11,24 @@ use crate::{
     java::{JavaRecord, Lookups, TimeLookup},
 };
 
+/// A consumer of a topic's first partitions from the earliest records on, with more options.
+pub fn open(
+    bootstrap: &str,
+    topic: &str,
+    partitions: i32,
+    options: &[(&str, &str)],
+) -> KafkaConsumer {
+    let builder = KafkaConsumer::builder()
+        .bootstrap_servers(bootstrap)
+        .auto_offset_reset("earliest")
+        .consumer_timeout_ms(100);
+    let builder = options.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
+    let consumer = builder.build().expect("the brokers are there");
+    let partitions = (0..partitions).map(|partition| (topic, partition));
+    consumer.assign(partitions).expect("these names are allowed");
+    consumer
+}
+
 /// A way to read: all of them are to give the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {

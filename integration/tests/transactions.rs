@@ -6,7 +6,8 @@ use std::{
 
 use kafka_blocking::KafkaConsumer;
 use kafka_blocking_integration::{
-    Cluster, JavaRecord, JavaTool, LogsOnFailure, Way, by_partition, lookups, transactional_history,
+    Cluster, JavaRecord, JavaTool, LogsOnFailure, Way, assert_reads_as_java, lookups, open,
+    transactional_history,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ fn transactions_of_several_producers_read_as_java_reads_them() {
         java.create_topic(&topic, PARTITIONS, 1, &[]);
         transactional_history(&java, &topic, PARTITIONS, codec);
         for isolation in ISOLATIONS {
-            assert_reads_as_java(&java, &topic, isolation, &[]);
+            assert_reads_as_java(&java, &topic, PARTITIONS, isolation, &[]);
         }
     }
 }
@@ -27,8 +28,8 @@ fn transactions_of_several_producers_read_as_java_reads_them() {
 fn fault_228_an_open_transaction_ends_what_is_read_until_it_is_committed_or_times_out() {
     let (java, _logs) = single_node();
     java.create_topic("open", 2, 1, &[]);
-    let committed = consumer("open", 2, "read_committed", &[]);
-    let everything = consumer("open", 2, "read_uncommitted", &[]);
+    let committed = open(java.bootstrap(), "open", 2, &[("isolation_level", "read_committed")]);
+    let everything = open(java.bootstrap(), "open", 2, &[]);
     let record = |partition: i32, value: &str| json!({"partition": partition, "value": value});
     let steps = json!([
         ["send", "", record(0, "before")],
@@ -83,7 +84,7 @@ fn fault_229_transactions_larger_than_a_fetch_read_as_java_reads_them() {
             for limit in
                 [("max_partition_fetch_bytes", "9000"), ("fetch_max_bytes", "9000"), ONE_BATCH]
             {
-                assert_reads_as_java(&java, &topic, isolation, &[limit]);
+                assert_reads_as_java(&java, &topic, PARTITIONS, isolation, &[limit]);
             }
         }
     }
@@ -119,41 +120,6 @@ fn large_transactions(topic: &str) -> Value {
     Value::Array(steps)
 }
 
-/// Reads in every way, and compares records, positions, offsets by time, ends and lags.
-fn assert_reads_as_java(java: &JavaTool, topic: &str, isolation: &str, options: &[(&str, &str)]) {
-    let what = format!("{topic}, {isolation}, {options:?}");
-    let settings = [("isolation.level", isolation)];
-    let expected = by_partition(&java.list(topic, &settings), JavaRecord::clone);
-    for way in Way::ALL {
-        let consumer = consumer(topic, PARTITIONS, isolation, options);
-        let read = way.list(&consumer).unwrap();
-        let found = by_partition(&read, JavaRecord::clone);
-        for (partition, wanted) in &expected {
-            let position =
-                |record: &JavaRecord| if way == Way::Next { record.position } else { -1 };
-            let wanted: Vec<JavaRecord> = wanted
-                .iter()
-                .map(|record| JavaRecord { position: position(record), ..record.clone() })
-                .collect();
-            assert_eq!(found[partition], wanted, "{what}, {way:?}, partition {partition}");
-        }
-        assert_eq!(found.len(), expected.len(), "{what}, {way:?}: partitions");
-        let ends = java.lookups(topic, &[], &settings);
-        for partition in ends {
-            let at = (topic, partition.partition);
-            assert_eq!(consumer.position(at).unwrap(), partition.end, "{what}, {way:?}");
-            assert_eq!(consumer.lag(at).unwrap(), Some(0), "{what}, {way:?}");
-            assert_eq!(consumer.highwater(at).unwrap(), Some(partition.end), "{what}, {way:?}");
-        }
-    }
-    let all = java.list(topic, &[]);
-    let times = all.iter().map(|record| record.timestamp).step_by(all.len() / 5);
-    let times: Vec<i64> = times.chain([0, all[all.len() - 1].timestamp + 60_000]).collect();
-    let consumer = consumer(topic, PARTITIONS, isolation, options);
-    let (found, wanted) = (lookups(&consumer, &times), java.lookups(topic, &times, &settings));
-    assert_eq!(found.unwrap(), wanted, "{what}");
-}
-
 /// Polls until it has been told the high watermark, and once more: nothing comes and the position stays.
 fn assert_stays_at(consumer: &KafkaConsumer, partition: i32, position: i64, highwater: i64) {
     let patience = Instant::now() + PATIENCE;
@@ -179,30 +145,10 @@ fn values(records: &[JavaRecord]) -> Vec<&str> {
     records.iter().map(|record| record.value.as_deref().expect("they have values")).collect()
 }
 
-fn consumer(
-    topic: &str,
-    partitions: i32,
-    isolation: &str,
-    options: &[(&str, &str)],
-) -> KafkaConsumer {
-    let builder = KafkaConsumer::builder()
-        .bootstrap_servers(cluster().bootstrap())
-        .auto_offset_reset("earliest")
-        .isolation_level(isolation)
-        .consumer_timeout_ms(100);
-    let builder = options.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
-    let consumer = builder.build().expect("the broker is there");
-    consumer.assign((0..partitions).map(|partition| (topic, partition))).unwrap();
-    consumer
-}
-
 fn single_node() -> (JavaTool, LogsOnFailure<'static>) {
-    (JavaTool::start(cluster().bootstrap()), cluster().logs_on_failure())
-}
-
-fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| Cluster::release("4.4.0").start())
+    let cluster = CLUSTER.get_or_init(|| Cluster::release("4.4.0").start());
+    (JavaTool::start(cluster.bootstrap()), cluster.logs_on_failure())
 }
 
 const PARTITIONS: i32 = 3;
