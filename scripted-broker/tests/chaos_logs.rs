@@ -125,7 +125,8 @@ impl Chaos {
             Some(id) => state.append_transactional("t", partition, id, values.clone()),
             None => state.append("t", partition, values.clone()),
         };
-        let entries = (first..).zip(values.into_iter().map(|value| Entry::Data { producer, value }));
+        let entries =
+            (first..).zip(values.into_iter().map(|value| Entry::Data { producer, value }));
         self.model(partition).entries.extend(entries);
         if self.random.u8(..) < 30 {
             let log = &mut self.sim.cluster.state.partition_mut("t", partition).log;
@@ -298,7 +299,8 @@ where
         2 => rule.corrupt(7, 0x55),
         3 => rule.silence(),
         _ => {
-            let all: Vec<_> = ErrorCode::KNOWN.into_iter().filter(|code| code.retriable()).collect();
+            let all: Vec<_> =
+                ErrorCode::KNOWN.into_iter().filter(|code| code.retriable()).collect();
             rule.fail(*all[random.usize(..all.len())]);
         }
     }

@@ -70,7 +70,8 @@ fn fetch_is_under_way(sim: &mut Simulation) {
 }
 
 #[test]
-fn fault_166_what_is_under_way_when_a_partition_is_paused_is_kept_and_comes_once_without_a_refetch() {
+fn fault_166_what_is_under_way_when_a_partition_is_paused_is_kept_and_comes_once_without_a_refetch()
+{
     for delay in [0, 3, 200] {
         let mut sim = assigned(10);
         sim.cluster.on::<FetchRequest>().once().delay(ms(delay));

@@ -219,7 +219,8 @@ fn fault_177_a_broker_that_is_too_old_to_send_a_batch_whole_is_no_endless_loop()
 
 #[test]
 fn fault_178_ends_of_logs_that_are_unknown_or_go_back_are_taken_as_they_are() {
-    let ends = [(-1, -1, -1), (3, 2, 1), (0, 0, 0), (i64::MAX, i64::MAX, i64::MAX), (i64::MIN, -5, -9)];
+    let ends =
+        [(-1, -1, -1), (3, 2, 1), (0, 0, 0), (i64::MAX, i64::MAX, i64::MAX), (i64::MIN, -5, -9)];
     for (high, stable, start) in ends {
         for isolation in ["read_uncommitted", "read_committed"] {
             let mut sim = Simulation::new(1, 1, |o| {
@@ -231,7 +232,8 @@ fn fault_178_ends_of_logs_that_are_unknown_or_go_back_are_taken_as_they_are() {
             sim.run_until(MINUTE, |sim| sim.received().len() == 5);
             sim.run_for(ms(1_000));
             rewrite(&mut sim, move |p| {
-                (p.high_watermark, p.last_stable_offset, p.log_start_offset) = (high, stable, start);
+                (p.high_watermark, p.last_stable_offset, p.log_start_offset) =
+                    (high, stable, start);
             });
             sim.run_for(ms(1_000));
             append(&mut sim, 0, 5);

@@ -115,10 +115,10 @@ impl History {
 
     /// The offsets and values of what is committed, before the first record that is not decided.
     fn expected(&self) -> Vec<(i64, String)> {
-        let is_open = |t: &Option<u32>| t.is_some_and(|t| self.open.values().any(|open| *open == t));
+        let is_open =
+            |t: &Option<u32>| t.is_some_and(|t| self.open.values().any(|open| *open == t));
         let decided = self.written.iter().take_while(|(_, (_, t))| !is_open(t));
-        let visible =
-            decided.filter(|(_, (_, t))| t.is_none_or(|t| self.committed.contains(&t)));
+        let visible = decided.filter(|(_, (_, t))| t.is_none_or(|t| self.committed.contains(&t)));
         visible.map(|(offset, (value, _))| (*offset, value.clone())).collect()
     }
 
@@ -190,7 +190,11 @@ fn interleaved(seed: u64, fetch_bytes: u32) -> History {
         }
     }
     for producer in 1..5 {
-        if random.bool() { history.commit(producer) } else { history.abort(producer) };
+        if random.bool() {
+            history.commit(producer)
+        } else {
+            history.abort(producer)
+        };
     }
     history
 }
@@ -325,7 +329,11 @@ fn fault_228_an_open_transaction_holds_up_what_is_behind_it_until_it_is_decided(
         history.sim.run_for(ms(5_000));
         let made = history.sim.cluster.requests_of::<FetchRequest>().len() - before;
         assert!(made < 15, "{made} fetches in five seconds");
-        if commits { history.commit(1) } else { history.abort(1) };
+        if commits {
+            history.commit(1)
+        } else {
+            history.abort(1)
+        };
         let wanted = if commits { 8 } else { 6 };
         let took = history.sim.run_until(MINUTE, |sim| sim.received().len() == wanted);
         assert!(took < ms(50), "the fetch that waits is answered: {took:?}");
@@ -357,7 +365,11 @@ fn fault_229_a_transaction_that_spans_fetches_and_chunks_is_left_out_to_its_end(
             for _ in 0..batches {
                 history.sized(1, 1, bytes).sized(2, 1, bytes).plain(1);
             }
-            if commits { history.commit(1) } else { history.abort(1) };
+            if commits {
+                history.commit(1)
+            } else {
+                history.abort(1)
+            };
             history.sized(1, 1, bytes).abort(2).commit(1).plain(1);
             history.check();
         }

@@ -83,8 +83,7 @@ fn fetches(sim: &Simulation) -> usize {
 fn told(sim: &Simulation) -> Vec<(i64, i32, i32)> {
     let all = sim.cluster.requests_of::<FetchRequest>();
     let partitions = all.iter().flat_map(|r| &r.topics).flat_map(|t| &t.partitions);
-    let said =
-        |p: &FetchPartition| (p.fetch_offset, p.current_leader_epoch, p.last_fetched_epoch);
+    let said = |p: &FetchPartition| (p.fetch_offset, p.current_leader_epoch, p.last_fetched_epoch);
     partitions.map(said).collect()
 }
 

@@ -269,10 +269,6 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
             };
             if !driver.machines.fetcher.has_ready() {
-                if driver.machines.subscriptions.stuck().is_some() {
-                    // Its error comes at once, in every call: what others have must come in between nevertheless.
-                    driver.pump()?;
-                }
                 let ended = driver.run_until(until, &self.signals, |m| {
                     if m.fetcher.has_ready() {
                         return Some(Ok(()));
