@@ -37,7 +37,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// [`Error::UnsupportedCodec`], [`Error::RecordTooLarge`], [`Error::Deserialization`]: the position stays, later calls repeat the error until the
     /// caller seeks, and other partitions go on in between. [`Error::OffsetOutOfRange`], [`Error::NoOffsetForPartition`],
     /// [`Error::LogTruncation`] where `auto_offset_reset` is `none`. [`Error::TopicAuthorizationFailed`]. [`Error::Wakeup`] after
-    /// [`ConsumerHandle::wakeup`] and [`ConsumerHandle::stop`]. [`Error::IllegalState`] while nothing is subscribed or
+    /// [`ConsumerHandle::wakeup`](crate::ConsumerHandle::wakeup) and [`ConsumerHandle::stop`](crate::ConsumerHandle::stop). [`Error::IllegalState`] while nothing is subscribed or
     /// assigned. [`Error::Closed`].
     ///
     /// kafka-python: `poll(timeout_ms)`.
@@ -126,7 +126,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
 
     /// The next record; waits for it up to `consumer_timeout_ms`, by default for ever.
     ///
-    /// `None` when that time is over, or the consumer was [stopped](ConsumerHandle::stop) or closed; after a time-out the
+    /// `None` when that time is over, or the consumer was [stopped](crate::ConsumerHandle::stop) or closed; after a time-out the
     /// next call goes on. The position moves on by one record a call. Mixes with [`poll`](Self::poll): nothing comes twice.
     ///
     /// # Errors
@@ -136,8 +136,15 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord<K, V>>> {
         loop {
-            if !self.signals.any() {
-                // Not held while a deserializer runs.
+            if !(K::TYPED || V::TYPED) {
+                // The hot path: the record is built where the caller wants it.
+                if !self.signals.any()
+                    && let Some(record) = self.cursor.borrow_mut().next_in_batch()
+                {
+                    return Some(Ok(record.with_contents(K::untyped(), V::untyped())));
+                }
+            } else if !self.signals.any() {
+                // Not borrowed while a deserializer runs.
                 let taken = self.cursor.borrow_mut().next_in_batch();
                 if let Some(record) = taken {
                     return Some(self.typed(record));
@@ -262,10 +269,6 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
             };
             if !driver.machines.fetcher.has_ready() {
-                if driver.machines.subscriptions.stuck().is_some() {
-                    // It is told at once, again and again: what others have is moved in between.
-                    driver.pump()?;
-                }
                 let ended = driver.run_until(until, &self.signals, |m| {
                     if m.fetcher.has_ready() {
                         return Some(Ok(()));
@@ -273,7 +276,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                     m.poll_error().or_else(|| m.subscriptions.stuck()).map(Err)
                 })?;
                 match ended {
-                    Ended::Done(result) => result?,
+                    Ended::Done(Ok(())) => {}
+                    Ended::Done(Err(error)) => {
+                        // The same may be wrong at every call: other partitions get on meanwhile.
+                        driver.pump()?;
+                        return Err(error);
+                    }
                     Ended::TimedOut => return Ok(Advance::Nothing),
                     Ended::Signalled => return Ok(Advance::Signalled),
                 }

@@ -42,11 +42,10 @@ impl AbortedFilter {
     }
 
     fn is_aborted(&mut self, header: &BatchHeader, batch: &[u8]) -> bool {
-        while let Some(next) = self.ahead.front()
-            && next.first_offset <= header.last_offset()
+        while self.ahead.front().is_some_and(|t| t.first_offset <= header.last_offset())
+            && let Some(begun) = self.ahead.pop_front()
         {
-            self.active.insert(next.producer_id);
-            self.ahead.pop_front();
+            self.active.insert(begun.producer_id);
         }
         if header.is_control() {
             if ControlType::of_batch(batch) == Some(ControlType::Abort) {

@@ -138,7 +138,9 @@ impl Subscriptions {
     /// Takes over the partitions that subscribed topics have now.
     pub fn update_from(&mut self, cluster: &Cluster) {
         if let Mode::Pattern { pattern, topics } = &mut self.mode {
-            let matching = cluster.topics().filter(|(name, t)| pattern.matches(name, t.internal));
+            // What was looked up and is not there matches nothing.
+            let there = cluster.topics().filter(|(_, topic)| topic.is_there());
+            let matching = there.filter(|(name, topic)| pattern.matches(name, topic.internal));
             *topics = matching.map(|(name, _)| name.clone()).collect();
         }
         let Some(topics) = self.subscription() else { return };
@@ -316,11 +318,8 @@ impl Subscriptions {
             Judgement::Valid => self.change(id, |state| {
                 state.validating = None;
                 state.validated = Some(epoch);
-                if let (Some((known, _)), true) = (answer, fetch.offset == position.offset) {
-                    // Our epoch may be one in which nothing was written before our place: a leader that has never heard of
-                    // it would find in each fetch anew that the logs part.
-                    let place = Place { offset: fetch.offset, epoch: Some(known) };
-                    (state.position, state.fetch) = (Some(place), Some(place));
+                if let Some((known, _)) = answer.filter(|(known, _)| *known >= 0) {
+                    state.take_epoch(known);
                 }
             }),
             Judgement::BufferDoubtful => self.change(id, |state| {
