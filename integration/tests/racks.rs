@@ -32,7 +32,7 @@ fn a_killed_replica_of_the_rack_is_left_for_the_leader() {
 #[test]
 fn a_new_leader_is_asked_for_the_replica_of_the_rack() {
     let run = Run::new("moved");
-    for partition in 0..PARTITIONS {
+    for partition in 0..=PARTITIONS {
         run.cluster.java().move_leader(run.topic, partition, OTHER);
     }
     run.assert_is_read_from(REPLICA);
@@ -43,7 +43,7 @@ fn a_new_leader_is_asked_for_the_replica_of_the_rack() {
 #[test]
 fn a_replica_of_the_rack_that_becomes_the_leader_is_read_from_as_before() {
     let run = Run::new("elected");
-    for partition in 0..PARTITIONS {
+    for partition in 0..=PARTITIONS {
         run.cluster.java().move_leader(run.topic, partition, REPLICA);
     }
     run.assert_is_read_from(REPLICA);
@@ -72,7 +72,8 @@ impl Run {
         let _logs = cluster.logs_on_failure();
         let java = cluster.java();
         java.connect_to_all_nodes();
-        let replicas = [&[LEADER, REPLICA, OTHER][..]; PARTITIONS as usize];
+        // One partition stays empty.
+        let replicas = [&[LEADER, REPLICA, OTHER][..]; PARTITIONS as usize + 1];
         java.create_topic_on(topic, &replicas, &[]);
         java.start_writer(topic, PARTITIONS, 1_000);
         let following = Following::start(cluster.bootstrap(), topic, &[("client_rack", "rack2")]);
