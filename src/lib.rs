@@ -23,7 +23,7 @@
 //!
 //! Four types matter, to be met in this order: [`KafkaConsumer`], made by a [`ConsumerBuilder`], gives
 //! [`ConsumerRecord`]s, and everything that can go wrong is an [`Error`]. A [`ConsumerHandle`] stops a consumer from
-//! elsewhere.
+//! elsewhere; [`ClientOptions`] are what several consumers of one cluster share.
 //!
 //! # What it promises
 //!
@@ -31,6 +31,8 @@
 //!   restarts of brokers, from the position on.
 //! - Every blocking call has a deadline and keeps it, whatever the cluster does.
 //! - What brokers send is bounded before memory or time is spent on it; malformed data are an [`Error`] that says where.
+//!
+//! [Positions, resets and delivery](guide::positions) says it at length.
 //!
 //! This version reads without a consumer group, from brokers of Kafka 0.11 and later. Options that it does not serve are
 //! refused when the consumer is built, with an error that says so.
@@ -69,6 +71,12 @@ pub mod wire;
 mod error;
 mod options;
 mod types;
+
+/// Pages that are about more than one type.
+pub mod guide {
+    #[doc = include_str!("../docs/positions.md")]
+    pub mod positions {}
+}
 
 /// What the setters of a builder take, and the types that those values become.
 pub mod setting {

@@ -119,13 +119,15 @@ fn the_answer_to_a_query_that_was_given_up_is_nobodys() {
 #[test]
 fn a_query_on_a_dead_cluster_waits_without_being_busy() {
     let mut sim = simulation(2, &["t"]);
-    (sim.stop(1), sim.stop(2));
+    sim.stop(1);
+    sim.stop(2);
     start(&mut sim, Query::AllTopics);
     let before = sim.turns();
     sim.run_for(MINUTE);
     assert!(sim.turns() - before < 2_000, "{} turns", sim.turns() - before);
     assert_eq!(sim.spins(), []);
-    (sim.restart(1), sim.restart(2));
+    sim.restart(1);
+    sim.restart(2);
     assert!(answer(&mut sim).0.is_ok());
 }
 
@@ -229,6 +231,40 @@ fn of_all_topics_only_those_that_match_are_kept() {
     sim.run_for(ms(1_000));
     assert_eq!(known(&sim), names(&["b"]));
     assert_eq!(sim.machines.subscriptions.subscription(), Some(&names(&["b"])));
+}
+
+#[test]
+fn beside_a_pattern_topics_that_are_wanted_also_are_asked_for_by_name_and_new_ones_are_still_found()
+{
+    let mut sim = simulation(1, &["a", "other"]);
+    subscribe_pattern(&mut sim, TopicPattern::new("a", true).unwrap());
+    sim.run_until(MINUTE, |sim| sim.received().len() == 1);
+    assert_eq!(last_asked(&sim), (None, false));
+    want_also(&mut sim, &["other", "absent"]);
+    sim.run_for(ms(100));
+    let all = ["a", "absent", "other"].map(str::to_owned).to_vec();
+    assert_eq!(last_asked(&sim), (Some(all), false));
+    let absent = sim.machines.metadata.cluster().topic("absent").and_then(|t| t.error);
+    assert_eq!(absent, Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+    assert_eq!(sim.machines.subscriptions.subscription(), Some(&names(&["a"])));
+
+    sim.cluster.state.create_topic("a2", 1);
+    // metadata_max_age_ms
+    sim.run_for(Duration::from_secs(301));
+    assert_eq!(sim.machines.subscriptions.subscription(), Some(&names(&["a", "a2"])));
+    assert!(sim.errors().is_empty(), "{:?}", sim.errors());
+    assert_eq!(sim.spins(), []);
+}
+
+#[test]
+fn a_call_that_looks_topics_up_does_not_keep_a_new_pattern_from_finding_its_own() {
+    let mut sim = simulation(1, &["a", "other"]);
+    sim.cluster.on::<MetadataRequest>().once().swallow();
+    subscribe_pattern(&mut sim, TopicPattern::new("a", true).unwrap());
+    sim.run_for(ms(10));
+    want_also(&mut sim, &["other"]);
+    let took = sim.run_until(MINUTE, |sim| sim.received().len() == 1);
+    assert!(took < ms(2_000), "{took:?}");
 }
 
 #[test]

@@ -199,6 +199,29 @@ fn behaviour_73_bootstrap_connected_holds_once_a_broker_has_answered_and_for_goo
     assert!(consumer.bootstrap_connected());
 }
 
+// What is known of a partition
+
+#[test]
+fn behaviour_71_the_high_watermark_is_none_before_the_first_fetch_and_then_what_the_last_one_told()
+{
+    let broker = broker_with(2, 3);
+    broker.on::<FetchRequest>().rewrite(|response| {
+        for partition in response.responses.iter_mut().flat_map(|t| t.partitions.iter_mut()) {
+            partition.last_stable_offset = 1;
+        }
+    });
+    let consumer = builder(broker.address()).isolation_level("read_committed").build().unwrap();
+    consumer.assign([("t", 0)]).unwrap();
+    assert_eq!(consumer.highwater(("t", 0)).unwrap(), None);
+    take(&consumer, 1);
+    assert_eq!(consumer.highwater(("t", 0)).unwrap(), Some(3));
+    append(&broker, 0, 2);
+    take(&consumer, 4);
+    assert_eq!(consumer.highwater(("t", 0)).unwrap(), Some(5));
+    let error = consumer.highwater(("t", 1)).unwrap_err();
+    assert!(matches!(&error, Error::IllegalState(text) if text.contains("t-1")), "{error:?}");
+}
+
 // Old brokers
 
 /// Metadata up to a version; the rest as brokers of that time speak it, or later.
@@ -420,6 +443,15 @@ fn behaviour_79_internal_topics_are_read_when_they_are_named_and_not_by_a_patter
     consumer.unsubscribe().unwrap();
     consumer.subscribe(["__consumer_offsets"]).unwrap();
     assert_eq!(take_topics(&consumer, 1), set(&["__consumer_offsets"]));
+}
+
+#[test]
+fn behaviour_79_internal_topics_that_are_not_excluded_are_read_by_a_pattern() {
+    let broker = broker_of(&["t", "__consumer_offsets"]);
+    let consumer = builder(broker.address()).exclude_internal_topics(false).build().unwrap();
+    consumer.subscribe_pattern(".*").unwrap();
+    assert_eq!(take_topics(&consumer, 2), set(&["t", "__consumer_offsets"]));
+    assert_eq!(consumer.topics().unwrap(), set(&["t"]), "whatever the option says");
 }
 
 #[test]

@@ -44,6 +44,14 @@ pub struct Partition {
     pub replicas: Vec<i32>,
 }
 
+impl Topic {
+    /// Whether the topic exists, or did when it was last told of.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.error.is_none() || !self.partitions.is_empty()
+    }
+}
+
 impl Cluster {
     /// Takes over an answer of a version, as far as it is about topics that are `wanted`, by name and whether they are
     /// internal. Other topics are forgotten, so that what is known does not grow with every change of mind.

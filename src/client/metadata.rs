@@ -47,6 +47,8 @@ pub struct Metadata {
     wanted: Wanted,
     needed: bool,
     refresh: Inquiry,
+    /// The answer that is waited for tells all topics there are.
+    tells_all: bool,
     refreshed: Option<Instant>,
     retry_backoff: Duration,
     asking: Option<Asking>,
@@ -75,6 +77,7 @@ impl Metadata {
             wanted: Wanted { interest: Interest::default(), also: BTreeSet::new() },
             needed: true,
             refresh: Inquiry::new(retry_backoff, now),
+            tells_all: false,
             refreshed: None,
             retry_backoff,
             asking: None,
@@ -96,6 +99,10 @@ impl Metadata {
             Interest::Matching(_) => interest != self.wanted.interest,
         };
         if interest != self.wanted.interest {
+            if matches!(interest, Interest::Matching(_)) {
+                // Nobody has looked yet which topics match.
+                self.refreshed = None;
+            }
             self.wanted.interest = interest;
             // About topics that are no longer wanted, or found again.
             self.errors.clear();
@@ -177,10 +184,10 @@ impl Metadata {
     /// Sends what is to be asked.
     pub fn poll(&mut self, client: &mut KafkaClient, now: Instant) {
         self.avoided.retain(|_, until| now < *until);
-        let due =
-            self.needed || self.refreshed.is_none_or(|at| now >= later(at, self.options.max_age));
+        let aged = self.refreshed.is_none_or(|at| now >= later(at, self.options.max_age));
+        let due = self.needed || aged;
         if let Some(node) = self.refresh.next_node(due, &self.cluster, &self.avoided, client, now) {
-            self.ask_refresh(node, client, now);
+            self.ask_refresh(node, aged, client, now);
         }
         let Some(asking) = &mut self.asking else { return };
         let node = asking.inquiry.next_node(true, &self.cluster, &self.avoided, client, now);
@@ -244,11 +251,17 @@ impl Metadata {
         self.refresh.retry_at(now);
     }
 
-    fn ask_refresh(&mut self, node: NodeKey, client: &mut KafkaClient, now: Instant) {
-        let topics = self.wanted.named();
+    fn ask_refresh(&mut self, node: NodeKey, aged: bool, client: &mut KafkaClient, now: Instant) {
+        let mut topics = self.wanted.named();
+        if topics.is_none() && !aged && !self.wanted.also.is_empty() {
+            // Only by its name a topic is told from one that may not be seen.
+            let known = self.cluster.topics().map(|(name, _)| name);
+            topics = Some(known.chain(&self.wanted.also).cloned().collect());
+        }
+        self.tells_all = topics.is_none();
         // What a call looks up is not created, so nothing is for as long as that takes. A pattern creates nothing.
         let create =
-            self.options.allow_auto_create && self.wanted.also.is_empty() && topics.is_some();
+            self.options.allow_auto_create && self.wanted.also.is_empty() && !self.tells_all;
         match send(node, topics.as_ref(), create, client, now) {
             Ok(id) => {
                 self.refresh.sent(id, node, now);
@@ -272,7 +285,9 @@ impl Metadata {
                 self.take_over(version, &response, client, now);
                 let silent = self.refresh.take_silent().collect();
                 self.avoid_all(silent, now);
-                self.refreshed = Some(now);
+                if self.tells_all || matches!(self.wanted.interest, Interest::Topics(_)) {
+                    self.refreshed = Some(now);
+                }
                 self.answers += 1;
                 self.last_error = None;
             }
@@ -321,7 +336,7 @@ impl Metadata {
     ) {
         let before = leaders(&self.cluster);
         self.cluster.update(version, response, |name, internal| self.wanted.wants(name, internal));
-        if matches!(self.wanted.interest, Interest::Matching(_)) {
+        if self.tells_all {
             let named: BTreeSet<_> =
                 response.topics.iter().filter_map(|t| t.name.as_deref()).collect();
             self.cluster.retain(|name, _| named.contains(name));

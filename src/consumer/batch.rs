@@ -83,7 +83,7 @@ impl BatchRecords<'_> {
         self.failed = true;
         Error::CorruptRecord {
             partition: self.batch.partition.clone(),
-            offset: self.walk.previous_offset().map_or(self.walk.header().base_offset, |o| o + 1),
+            offset: self.walk.next_candidate(),
             next_offset: self.batch.next_offset,
             reason: error.to_string().into(),
         }

@@ -142,9 +142,9 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
     /// `bootstrap_timeout_ms`.
     ///
     /// # Errors
-    /// [`Error::Configuration`] for an option that is not allowed or not served, before anything is connected;
-    /// [`Error::NoBrokersAvailable`] with each address and its cause when no broker answered in time;
-    /// [`Error::UnsupportedVersion`] for a broker that is too old.
+    /// [`Configuration`](crate::Error::Configuration) for an option that is not allowed or not served, before anything is
+    /// connected; [`NoBrokersAvailable`](crate::Error::NoBrokersAvailable) with each address and its cause when no broker
+    /// answered in time; [`UnsupportedVersion`](crate::Error::UnsupportedVersion) for a broker that is too old.
     ///
     /// kafka-python: the constructor `KafkaConsumer(…)`.
     pub fn build(self) -> Result<KafkaConsumer<K, V>> {

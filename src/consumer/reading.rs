@@ -37,7 +37,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// [`Error::UnsupportedCodec`], [`Error::RecordTooLarge`], [`Error::Deserialization`]: the position stays, later calls repeat the error until the
     /// caller seeks, and other partitions go on in between. [`Error::OffsetOutOfRange`], [`Error::NoOffsetForPartition`],
     /// [`Error::LogTruncation`] where `auto_offset_reset` is `none`. [`Error::TopicAuthorizationFailed`]. [`Error::Wakeup`] after
-    /// [`ConsumerHandle::wakeup`] and [`ConsumerHandle::stop`]. [`Error::IllegalState`] while nothing is subscribed or
+    /// [`ConsumerHandle::wakeup`](crate::ConsumerHandle::wakeup) and [`ConsumerHandle::stop`](crate::ConsumerHandle::stop). [`Error::IllegalState`] while nothing is subscribed or
     /// assigned. [`Error::Closed`].
     ///
     /// kafka-python: `poll(timeout_ms)`.
@@ -126,7 +126,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
 
     /// The next record; waits for it up to `consumer_timeout_ms`, by default for ever.
     ///
-    /// `None` when that time is over, or the consumer was [stopped](ConsumerHandle::stop) or closed; after a time-out the
+    /// `None` when that time is over, or the consumer was [stopped](crate::ConsumerHandle::stop) or closed; after a time-out the
     /// next call goes on. The position moves on by one record a call. Mixes with [`poll`](Self::poll): nothing comes twice.
     ///
     /// # Errors

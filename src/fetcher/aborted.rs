@@ -42,7 +42,8 @@ impl AbortedFilter {
     }
 
     fn is_aborted(&mut self, header: &BatchHeader, batch: &[u8]) -> bool {
-        while let Some(begun) = self.ahead.pop_front_if(|t| t.first_offset <= header.last_offset())
+        while self.ahead.front().is_some_and(|t| t.first_offset <= header.last_offset())
+            && let Some(begun) = self.ahead.pop_front()
         {
             self.active.insert(begun.producer_id);
         }

@@ -86,6 +86,7 @@ impl OffsetQuery {
         if self.is_settled() {
             return;
         }
+        self.fail_unauthorized(cx);
         self.queries.handle_timeout(cx);
         let free = self.pending.iter().filter(|(id, _)| self.queries.is_free(**id));
         let questions = free
@@ -174,6 +175,19 @@ impl OffsetQuery {
     fn settle(&mut self, question: &Question<i64>, found: Option<FoundOffset>) {
         if let Some((partition, _)) = self.pending.remove(&question.id) {
             self.found.insert(partition, found);
+        }
+    }
+
+    /// Where metadata says already that a topic may not be read, no leader is known that could say so.
+    fn fail_unauthorized(&mut self, cx: &Context<'_>) {
+        let cluster = cx.metadata.cluster();
+        let refused = |name: &Arc<str>| {
+            cluster.topic(name).and_then(|t| t.error) == Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED)
+        };
+        let topics: Vec<String> =
+            self.topics().iter().filter(|name| refused(name)).map(ToString::to_string).collect();
+        if !topics.is_empty() {
+            self.fail(Error::TopicAuthorizationFailed { topics });
         }
     }
 

@@ -218,10 +218,9 @@ impl BatchWalk {
         }
     }
 
-    /// The offset of the record that came last.
-    pub(crate) fn previous_offset(&self) -> Option<i64> {
-        let delta = i64::from(self.previous_delta);
-        (delta >= 0).then(|| self.header.base_offset + delta)
+    /// The smallest offset that the next record can have.
+    pub(crate) fn next_candidate(&self) -> i64 {
+        self.header.base_offset + i64::from(self.previous_delta) + 1
     }
 
     /// How many records are still to come, as the header says.

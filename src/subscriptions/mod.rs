@@ -138,7 +138,9 @@ impl Subscriptions {
     /// Takes over the partitions that subscribed topics have now.
     pub fn update_from(&mut self, cluster: &Cluster) {
         if let Mode::Pattern { pattern, topics } = &mut self.mode {
-            let matching = cluster.topics().filter(|(name, t)| pattern.matches(name, t.internal));
+            // What was looked up and is not there matches nothing.
+            let there = cluster.topics().filter(|(_, topic)| topic.is_there());
+            let matching = there.filter(|(name, topic)| pattern.matches(name, topic.internal));
             *topics = matching.map(|(name, _)| name.clone()).collect();
         }
         let Some(topics) = self.subscription() else { return };

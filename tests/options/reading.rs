@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_blocking::{ConsumerBuilder, Error, KafkaConsumer, TopicPartition};
+use kafka_blocking::{ConsumerBuilder, Error, KafkaConsumer, TopicPartition, Utf8};
 use scripted_broker::{Record, encode_batch};
 
 use crate::support::{PATIENCE, broker, next, reader};
@@ -24,6 +24,26 @@ fn option_topics() {
     assert_eq!(topics, ["t", "u"]);
     let assigned = consumer.assignment().unwrap();
     assert_eq!(assigned, [TopicPartition::new("t", 0), TopicPartition::new("u", 0)]);
+}
+
+#[test]
+fn option_key_deserializer() {
+    let broker = broker(&[]);
+    broker.append("t", 0, [Record::new("7", "a")]);
+    let number = |bytes: &[u8]| String::from_utf8_lossy(bytes).parse::<u8>();
+    let consumer = reader(&broker).key_deserializer(number).build().unwrap();
+    let record = consumer.next().unwrap().unwrap();
+    assert_eq!((record.key(), record.value()), (Some(&7), Some(&b"a"[..])));
+}
+
+#[test]
+fn option_value_deserializer() {
+    let broker = broker(&[]);
+    broker.append("t", 0, [Record::new("7", "a")]);
+    let consumer = reader(&broker).value_deserializer(Utf8).build().unwrap();
+    let record = consumer.next().unwrap().unwrap();
+    assert_eq!(record.key(), Some(&b"7"[..]));
+    assert_eq!(record.into_value(), Some("a".to_owned()));
 }
 
 #[test]
@@ -66,9 +86,25 @@ fn option_auto_offset_reset_where_the_leader_does_not_have_the_position() {
 
 #[test]
 fn option_exclude_internal_topics() {
-    let excluded = |builder: ConsumerBuilder| builder.resolve().unwrap().exclude_internal_topics;
-    assert!(!excluded(ConsumerBuilder::new().exclude_internal_topics(false)));
-    assert!(excluded(ConsumerBuilder::new()));
+    let broker = broker(&["of t"]);
+    broker.create_topic("__consumer_offsets", 1);
+    broker.append("__consumer_offsets", 0, ["of a group"]);
+    let read = |exclude: bool| {
+        let builder = reader(&broker).topics("").exclude_internal_topics(exclude);
+        let consumer = builder.build().unwrap();
+        consumer.subscribe_pattern(".*").unwrap();
+        next(&consumer);
+        consumer.assignment().unwrap()
+    };
+    let (own, internal) =
+        (TopicPartition::new("t", 0), TopicPartition::new("__consumer_offsets", 0));
+    assert_eq!(read(true), std::slice::from_ref(&own));
+    assert_eq!(read(false), [internal.clone(), own]);
+
+    // It is about patterns only.
+    let by_name = reader(&broker).topics("__consumer_offsets").build().unwrap();
+    assert_eq!(next(&by_name).topic(), "__consumer_offsets");
+    assert_eq!(by_name.assignment().unwrap(), [internal]);
 }
 
 #[test]

@@ -2,7 +2,13 @@
 
 use kafka_blocking::{ClientOptions, ConsumerBuilder, Error};
 
+use static_assertions::assert_impl_all;
+
 use crate::support::{PATIENCE, broker, next, refused};
+
+// Consumers are made on their own threads, of one set.
+assert_impl_all!(ClientOptions: Send, Sync, Clone);
+assert_impl_all!(ConsumerBuilder: Send, Sync, Clone);
 
 #[test]
 fn option_client_options() {

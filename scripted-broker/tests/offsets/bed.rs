@@ -10,7 +10,10 @@ use std::{
 
 use kafka_blocking::{
     ConsumerBuilder, OffsetReset, Result,
-    client::{ClientEvent, Command, KafkaClient, NodeKey, metadata::{Interest, Metadata}},
+    client::{
+        ClientEvent, Command, KafkaClient, NodeKey,
+        metadata::{Interest, Metadata},
+    },
     fetcher::Context,
     net::{connection::RequestId, servers::HostPort},
     protocol::Request,
