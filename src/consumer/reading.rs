@@ -7,7 +7,11 @@ use super::{
     deserializer::BoxError,
     driver::{Driver, Ended, deadline},
 };
-use crate::{DeserializationError, Error, RecordPart, Result, fetcher::Item, subscriptions::Mode};
+use crate::{
+    DeserializationError, Error, RecordPart, Result, TopicPartition,
+    fetcher::Item,
+    subscriptions::{Mode, PartitionState},
+};
 
 impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// Records that are there, by partition; waits up to `timeout` for the first.
@@ -56,30 +60,30 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             return Err(Error::IllegalArgument("max_records must be at least 1".into()));
         }
         let until = deadline(timeout);
-        let mut polled = ConsumerRecords::new();
+        let mut polled = InHand { consumer: self, records: ConsumerRecords::new() };
         if self.take_signal() {
             return Err(Error::Wakeup);
         }
         loop {
-            while polled.count() < max_records {
+            while polled.records.count() < max_records {
                 let taken = self.cursor.borrow_mut().next_in_batch();
                 let Some(record) = taken else { break };
                 match self.typed(record) {
-                    Ok(record) => polled.push(record),
-                    Err(error) if polled.is_empty() => return Err(error),
-                    Err(_) => return Ok(polled),
+                    Ok(record) => polled.records.push(record),
+                    Err(error) if polled.records.is_empty() => return Err(error),
+                    Err(_) => return Ok(polled.give()),
                 }
             }
-            if polled.count() == max_records {
-                return Ok(polled);
+            if polled.records.count() == max_records {
+                return Ok(polled.give());
             }
-            let patience = if polled.is_empty() { Patience::Until(until) } else { Patience::None };
-            match self.advance(patience) {
+            let empty = polled.records.is_empty();
+            match self.advance(if empty { Patience::Until(until) } else { Patience::None }) {
                 Ok(Advance::More) => {}
-                Ok(Advance::Nothing) => return Ok(polled),
+                Ok(Advance::Nothing) => return Ok(polled.give()),
                 Ok(Advance::Signalled) => return Err(Error::Wakeup),
                 // Records are in hand, and counted as handed out: what is wrong shows again in the next call.
-                Err(_) if !polled.is_empty() => return Ok(polled),
+                Err(_) if !empty => return Ok(polled.give()),
                 Err(error) => return Err(error),
             }
         }
@@ -175,6 +179,16 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         Ok(record.with_contents(key, value))
     }
 
+    /// The position of a partition, if it has one.
+    fn given_up_to(&self, partition: &TopicPartition) -> Option<i64> {
+        let position = self.with_driver(|driver| {
+            let subscriptions = &driver.machines.subscriptions;
+            let state = subscriptions.state(subscriptions.id(partition)?);
+            Ok(state.and_then(PartitionState::offset))
+        });
+        position.ok().flatten()
+    }
+
     /// Whether there is a wake-up, which counts for this call, or a stop.
     fn take_signal(&self) -> bool {
         self.signals.any() && (self.signals.take_wakeup() || self.signals.is_stopped())
@@ -218,6 +232,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             match self.refill(patience)? {
                 // Much may come that is no record for the caller: markers of transactions, or what lies before the position.
                 Advance::More if self.cursor.borrow_mut().advance().is_ok_and(|has| !has) => {
+                    if matches!(patience, Patience::None) {
+                        // Records are in hand: a signal waits for the next call.
+                        continue;
+                    }
                     if self.take_signal() {
                         return Ok(Advance::Signalled);
                     }
@@ -326,7 +344,36 @@ struct Untaken<'a, K: ?Sized + Content, V: ?Sized + Content> {
 impl<K: ?Sized + Content, V: ?Sized + Content> Drop for Untaken<'_, K, V> {
     fn drop(&mut self) {
         let Self { consumer, record } = self;
-        consumer.cursor.borrow_mut().untake((record.topic(), record.partition()), record.offset());
+        let partition = (record.topic(), record.partition());
+        if consumer.cursor.borrow_mut().untake(partition, record.offset()) {
+            return;
+        }
+        // The deserializer has called the consumer, and so closed the chunk. Unless it went elsewhere, the record comes again.
+        let partition = record.topic_partition();
+        if consumer.given_up_to(&partition) == Some(record.offset() + 1) {
+            let _ = consumer.seek(partition, record.offset());
+        }
+    }
+}
+
+/// What a poll has taken so far. Where it is not given to the caller, because a deserializer panics, it is fetched again.
+struct InHand<'a, K: ?Sized + Content, V: ?Sized + Content> {
+    consumer: &'a KafkaConsumer<K, V>,
+    records: ConsumerRecords<K, V>,
+}
+
+impl<K: ?Sized + Content, V: ?Sized + Content> InHand<'_, K, V> {
+    fn give(mut self) -> ConsumerRecords<K, V> {
+        std::mem::replace(&mut self.records, ConsumerRecords::new())
+    }
+}
+
+impl<K: ?Sized + Content, V: ?Sized + Content> Drop for InHand<'_, K, V> {
+    fn drop(&mut self) {
+        for (partition, records) in self.records.iter() {
+            // Fails only where the partition is not the consumer's any more.
+            let _ = self.consumer.seek(partition, records[0].offset());
+        }
     }
 }
 
