@@ -73,8 +73,10 @@ fn behaviour_8_dropping_and_closing_wait_for_nobody() {
     }
 }
 
+type Call = fn(&KafkaConsumer) -> Result<()>;
+
 /// Every method that can fail, with arguments that are right.
-const METHODS: [(&str, fn(&KafkaConsumer) -> Result<()>); 23] = [
+const METHODS: [(&str, Call); 23] = [
     ("poll", |c| c.poll(Duration::ZERO).map(drop)),
     ("poll_max", |c| c.poll_max(Duration::ZERO, 1).map(drop)),
     ("poll_batch", |c| c.poll_batch(Duration::ZERO).map(drop)),

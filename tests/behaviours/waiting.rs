@@ -34,7 +34,6 @@ fn cpu_time() -> Duration {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn behaviour_10_a_poll_with_nothing_to_fetch_waits_and_does_not_spin() {
     // Everything is paused.
     let broker = broker_with(2, 1);
@@ -49,7 +48,6 @@ fn behaviour_10_a_poll_with_nothing_to_fetch_waits_and_does_not_spin() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn behaviour_10_a_poll_at_the_end_of_a_log_asks_once_each_time_the_broker_has_waited() {
     let broker = broker_with(1, 1);
     let consumer = assigned(&broker, &[0]);
@@ -59,7 +57,6 @@ fn behaviour_10_a_poll_at_the_end_of_a_log_asks_once_each_time_the_broker_has_wa
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn behaviour_10_a_poll_without_a_leader_to_ask_waits_and_does_not_spin() {
     let broker = broker_with(1, 1);
     let consumer = builder(broker.address()).retry_backoff_ms(100).build().unwrap();

@@ -16,6 +16,9 @@ use scripted_broker::{Marker, Record, ScriptedBroker};
 
 use crate::support::{self, broker_with, builder};
 
+/// A consumer of numbers.
+type Numbers = KafkaConsumer<[u8], i64>;
+
 /// What a deserializer fails with.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -34,7 +37,7 @@ fn numbers(count: i64, in_one_batch: bool) -> ScriptedBroker {
 fn deserializing(
     broker: &ScriptedBroker,
     read: impl Fn(i64) -> Result<i64, BoxError> + Send + Sync + 'static,
-) -> KafkaConsumer<[u8], i64> {
+) -> Numbers {
     let deserializer = move |data: &[u8]| read(std::str::from_utf8(data)?.parse()?);
     let builder = builder(broker.address()).value_deserializer(deserializer);
     let consumer = builder.build().unwrap();
@@ -94,10 +97,7 @@ fn fault_247_records_that_a_poll_had_in_hand_when_a_deserializer_panicked_come_a
 }
 
 /// Wakes its consumer up at a number, or at all.
-fn wakes(
-    broker: &ScriptedBroker,
-    at: impl Fn(i64) -> bool + Send + Sync + 'static,
-) -> KafkaConsumer<[u8], i64> {
+fn wakes(broker: &ScriptedBroker, at: impl Fn(i64) -> bool + Send + Sync + 'static) -> Numbers {
     let handle: Arc<OnceLock<ConsumerHandle>> = Arc::default();
     let shared = handle.clone();
     let consumer = deserializing(broker, move |n| {
@@ -154,11 +154,11 @@ fn fault_183_a_wakeup_while_a_poll_has_records_in_hand_comes_with_the_next_call(
 
 thread_local! {
     /// The consumer that a deserializer calls back into: nobody else's, as it is not shared between threads.
-    static MINE: RefCell<Option<Rc<KafkaConsumer<[u8], i64>>>> = const { RefCell::new(None) };
+    static MINE: RefCell<Option<Rc<Numbers>>> = const { RefCell::new(None) };
 }
 
 /// What a deserializer does with the consumer that it works for.
-fn call_back(call: impl Fn(&KafkaConsumer<[u8], i64>)) {
+fn call_back(call: impl Fn(&Numbers)) {
     let mine = MINE.with_borrow(Clone::clone);
     call(&mine.expect("set before anything is read"));
 }
@@ -166,7 +166,7 @@ fn call_back(call: impl Fn(&KafkaConsumer<[u8], i64>)) {
 fn calling_back(
     broker: &ScriptedBroker,
     read: impl Fn(i64) -> Result<i64, BoxError> + Send + Sync + 'static,
-) -> Rc<KafkaConsumer<[u8], i64>> {
+) -> Rc<Numbers> {
     let consumer = Rc::new(deserializing(broker, read));
     MINE.set(Some(consumer.clone()));
     consumer
@@ -193,7 +193,7 @@ fn fault_246_a_deserializer_may_call_the_consumer_that_it_works_for() {
 
 #[test]
 fn fault_246_a_record_comes_again_whatever_its_deserializer_called_before_it_failed() {
-    let calls: [fn(&KafkaConsumer<[u8], i64>); 4] = [
+    let calls: [fn(&Numbers); 4] = [
         |c| drop(c.position(("t", 0))),
         |c| drop(c.end_offsets([("t", 0)])),
         |c| c.pause([("t", 0)]).unwrap(),
