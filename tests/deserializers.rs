@@ -93,7 +93,7 @@ struct Witness(Arc<Mutex<Vec<String>>>);
 
 impl Deserializer<()> for Witness {
     fn deserialize(&self, topic: &str, headers: Headers<'_>, data: &[u8]) -> Result<(), BoxError> {
-        let headers: Vec<_> = headers.map(|header| header.key().to_owned()).collect();
+        let headers: Vec<_> = headers.map(|header| header.key().into_owned()).collect();
         let data = String::from_utf8(data.to_vec())?;
         self.0.lock().unwrap().push(format!("{topic} {headers:?} {data}"));
         Ok(())
