@@ -63,6 +63,11 @@ impl JavaTool {
         Self { child: Mutex::new(child), bootstrap: bootstrap.to_owned() }
     }
 
+    /// The brokers that it talks to.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
     /// Makes the admin client connect to every node, so that it still has an answering one after a fault.
     pub fn connect_to_all_nodes(&self) {
         self.ask(json!({"do": "connect"}));

@@ -6,7 +6,9 @@ mod canonical;
 mod child;
 mod cluster;
 mod java;
+mod ours;
 mod python;
+mod same;
 mod topics;
 mod truncation;
 
@@ -17,7 +19,9 @@ pub use crate::{
         Acknowledged, JavaConsumer, JavaFailure, JavaRecord, JavaTool, Lookups, Offsets,
         PartitionState, Sources, TimeLookup,
     },
+    ours::{Way, by_partition, lookups, open},
     python::{dump_with_kafka_python, read_with_kafka_python},
+    same::assert_reads_as_java,
     topics::{create_compacted_topic, transactional_history},
     truncation::Truncation,
 };

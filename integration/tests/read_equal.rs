@@ -9,10 +9,10 @@ use std::{
     sync::OnceLock,
 };
 
-use kafka_blocking::{ConsumerRecord, KafkaConsumer, TimestampType};
+use kafka_blocking::{ConsumerRecord, KafkaConsumer};
 use kafka_blocking_integration::{
-    Cluster, JavaTool, PartitionDigest, PartitionDigester, RecordFields, dump_with_kafka_python,
-    line, read_with_kafka_python,
+    Cluster, JavaTool, PartitionDigest, PartitionDigester, dump_with_kafka_python, line,
+    read_with_kafka_python,
 };
 
 #[test]
@@ -74,7 +74,7 @@ fn read(bootstrap: &str, topic: &str) -> Vec<PartitionDigest> {
     let mut digests: BTreeMap<i32, PartitionDigester> =
         (0..PARTITIONS).map(|partition| (partition, PartitionDigester::new(partition))).collect();
     for_each_record(bootstrap, topic, 0..PARTITIONS, |record| {
-        digests.get_mut(&record.partition()).expect("only these are assigned").add(&fields(record));
+        digests.get_mut(&record.partition()).expect("only these are assigned").add(&record.into());
     });
     digests.into_values().map(PartitionDigester::finish).collect()
 }
@@ -94,18 +94,6 @@ fn for_each_record(
     consumer.assign(partitions.map(|partition| (topic, partition))).expect("the topic is there");
     for record in &consumer {
         each(&record.expect("all records can be read"));
-    }
-}
-
-fn fields(record: &ConsumerRecord) -> RecordFields<'_> {
-    RecordFields {
-        partition: record.partition(),
-        offset: record.offset(),
-        timestamp: record.timestamp(),
-        appended: record.timestamp_type() == TimestampType::LogAppendTime,
-        key: record.key(),
-        value: record.value(),
-        headers: record.headers().map(|header| (header.key(), header.value())).collect(),
     }
 }
 
@@ -142,7 +130,7 @@ fn assert_same(
 fn dump(bootstrap: &str, topic: &str, partition: i32, file: &Path) {
     let mut out = File::create(file).expect("the test's folder can be written");
     for_each_record(bootstrap, topic, partition..partition + 1, |record| {
-        writeln!(out, "{}", line(&fields(record))).expect("the test's folder can be written");
+        writeln!(out, "{}", line(&record.into())).expect("the test's folder can be written");
     });
 }
 

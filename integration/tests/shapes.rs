@@ -6,8 +6,8 @@ use std::{
 };
 
 use kafka_blocking_integration::{
-    Cluster, JavaRecord, JavaTool, LogsOnFailure, TimeLookup, Truncation, create_compacted_topic,
-    transactional_history,
+    Cluster, JavaRecord, JavaTool, LogsOnFailure, TimeLookup, Truncation, by_partition,
+    create_compacted_topic, transactional_history,
 };
 use serde_json::json;
 
@@ -172,17 +172,6 @@ fn three_nodes() -> (&'static Cluster, LogsOnFailure<'static>, MutexGuard<'stati
 
 fn value(record: &JavaRecord) -> &str {
     record.value.as_deref().expect("these records have values")
-}
-
-fn by_partition<T>(
-    records: &[JavaRecord],
-    field: impl Fn(&JavaRecord) -> T,
-) -> BTreeMap<i32, Vec<T>> {
-    let mut found = BTreeMap::<i32, Vec<T>>::new();
-    for record in records {
-        found.entry(record.partition).or_default().push(field(record));
-    }
-    found
 }
 
 const COMMITTED: &[(&str, &str)] = &[("isolation.level", "read_committed")];

@@ -140,8 +140,15 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord<K, V>>> {
         loop {
-            if !self.signals.any() {
-                // Not held while a deserializer runs.
+            if !(K::TYPED || V::TYPED) {
+                // The hot path: the record is built where the caller wants it.
+                if !self.signals.any()
+                    && let Some(record) = self.cursor.borrow_mut().next_in_batch()
+                {
+                    return Some(Ok(record.with_contents(K::untyped(), V::untyped())));
+                }
+            } else if !self.signals.any() {
+                // Not borrowed while a deserializer runs.
                 let taken = self.cursor.borrow_mut().next_in_batch();
                 if let Some(record) = taken {
                     return Some(self.typed(record));
@@ -239,8 +246,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                     if self.take_signal() {
                         return Ok(Advance::Signalled);
                     }
-                    if matches!(patience, Patience::Until(until) if deadline(Duration::ZERO) >= until)
-                    {
+                    let over = match patience {
+                        Patience::Until(until) => deadline(Duration::ZERO) >= until,
+                        // Records in hand do not wait until all of that is read.
+                        Patience::None => true,
+                        Patience::Fresh(_) => false,
+                    };
+                    if over {
                         return Ok(Advance::Nothing);
                     }
                 }
@@ -282,7 +294,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                     m.poll_error().or_else(|| m.subscriptions.stuck()).map(Err)
                 })?;
                 match ended {
-                    Ended::Done(result) => result?,
+                    Ended::Done(Ok(())) => {}
+                    Ended::Done(Err(error)) => {
+                        // The same may be wrong at every call: other partitions get on meanwhile.
+                        driver.pump()?;
+                        return Err(error);
+                    }
                     Ended::TimedOut => return Ok(Advance::Nothing),
                     Ended::Signalled => return Ok(Advance::Signalled),
                 }

@@ -225,7 +225,7 @@ impl Fetcher {
         if let Some(Reading { id, leader_epoch: Some(epoch), .. }) = reading
             && answer.diverging_epoch.end_offset >= 0
         {
-            cx.subscriptions.diverged(id, epoch);
+            self.handle_divergence(node, id, epoch, cx);
         }
         if let Some(topic) = topic.filter(|_| answer.current_leader.leader_id >= 0) {
             Self::take_hint(&TopicPartition::new(topic, answer.partition_index), answer, cx);
@@ -242,6 +242,16 @@ impl Fetcher {
                 option: "max_partition_fetch_bytes",
             };
             self.push(id, Item::Failed(error), cx);
+        }
+    }
+
+    /// A broker finds that its log parts from what was read: the leader is asked, and decides.
+    fn handle_divergence(&mut self, node: i32, id: PartitionId, epoch: i32, cx: &mut Context<'_>) {
+        cx.subscriptions.diverged(id, epoch);
+        // Where the leader finds nothing, the same may come again.
+        cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+        if !is_leader(node, id, cx) {
+            self.leave_follower(node, cx);
         }
     }
 

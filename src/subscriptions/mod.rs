@@ -318,6 +318,9 @@ impl Subscriptions {
             Judgement::Valid => self.change(id, |state| {
                 state.validating = None;
                 state.validated = Some(epoch);
+                if let Some((known, _)) = answer.filter(|(known, _)| *known >= 0) {
+                    state.take_epoch(known);
+                }
             }),
             Judgement::BufferDoubtful => self.change(id, |state| {
                 state.fetch = Some(position);
@@ -433,6 +436,12 @@ impl Subscriptions {
     /// Whether somebody waits for a partition since the last call.
     pub fn take_moved(&mut self, id: PartitionId) -> bool {
         self.states.get_mut(&id).is_some_and(|state| std::mem::take(&mut state.moved))
+    }
+
+    /// Whether the state of any partition has changed since [`take_touched`](Self::take_touched).
+    #[must_use]
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// The partitions whose state has changed since the last call.
