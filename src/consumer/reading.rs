@@ -6,12 +6,9 @@ use super::{
     ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, RecordBatch, Records, cursor,
     deserializer::BoxError,
     driver::{Driver, Ended, deadline},
+    in_hand::{InHand, Untaken},
 };
-use crate::{
-    DeserializationError, Error, RecordPart, Result, TopicPartition,
-    fetcher::Item,
-    subscriptions::{Mode, PartitionState},
-};
+use crate::{DeserializationError, Error, RecordPart, Result, fetcher::Item, subscriptions::Mode};
 
 impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// Records that are there, by partition; waits up to `timeout` for the first.
@@ -60,7 +57,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             return Err(Error::IllegalArgument("max_records must be at least 1".into()));
         }
         let until = deadline(timeout);
-        let mut polled = InHand { consumer: self, records: ConsumerRecords::new() };
+        let mut polled = InHand::new(self);
         if self.take_signal() {
             return Err(Error::Wakeup);
         }
@@ -173,7 +170,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// What the deserializers make of a record that was taken off the cursor; it is put back where they fail, or panic.
     #[inline(always)]
     fn typed(&self, record: ConsumerRecord) -> Result<ConsumerRecord<K, V>> {
-        let untaken = (K::TYPED || V::TYPED).then(|| Untaken { consumer: self, record: &record });
+        let untaken = (K::TYPED || V::TYPED).then(|| Untaken::new(self, &record));
         let key = match K::read(&self.deserializers.key, &record, record.raw_key()) {
             Ok(key) => key,
             Err(error) => return Err(failed(&record, RecordPart::Key, error)),
@@ -184,16 +181,6 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         };
         std::mem::forget(untaken);
         Ok(record.with_contents(key, value))
-    }
-
-    /// The position of a partition, if it has one.
-    fn given_up_to(&self, partition: &TopicPartition) -> Option<i64> {
-        let position = self.with_driver(|driver| {
-            let subscriptions = &driver.machines.subscriptions;
-            let state = subscriptions.state(subscriptions.id(partition)?);
-            Ok(state.and_then(PartitionState::offset))
-        });
-        position.ok().flatten()
     }
 
     /// Whether there is a wake-up, which counts for this call, or a stop.
@@ -350,48 +337,6 @@ fn failed(record: &ConsumerRecord, part: RecordPart, source: BoxError) -> Error 
         value: record.value().map(<[u8]>::to_vec),
         source: source.into(),
     }))
-}
-
-/// Puts a record back that was taken off the cursor, when it is dropped.
-struct Untaken<'a, K: ?Sized + Content, V: ?Sized + Content> {
-    consumer: &'a KafkaConsumer<K, V>,
-    record: &'a ConsumerRecord,
-}
-
-impl<K: ?Sized + Content, V: ?Sized + Content> Drop for Untaken<'_, K, V> {
-    fn drop(&mut self) {
-        let Self { consumer, record } = self;
-        let partition = (record.topic(), record.partition());
-        if consumer.cursor.borrow_mut().untake(partition, record.offset()) {
-            return;
-        }
-        // The deserializer has called the consumer, and so closed the chunk. Unless it went elsewhere, the record comes again.
-        let partition = record.topic_partition();
-        if consumer.given_up_to(&partition) == Some(record.offset() + 1) {
-            let _ = consumer.seek(partition, record.offset());
-        }
-    }
-}
-
-/// What a poll has taken so far. Where it is not given to the caller, because a deserializer panics, it is fetched again.
-struct InHand<'a, K: ?Sized + Content, V: ?Sized + Content> {
-    consumer: &'a KafkaConsumer<K, V>,
-    records: ConsumerRecords<K, V>,
-}
-
-impl<K: ?Sized + Content, V: ?Sized + Content> InHand<'_, K, V> {
-    fn give(mut self) -> ConsumerRecords<K, V> {
-        std::mem::replace(&mut self.records, ConsumerRecords::new())
-    }
-}
-
-impl<K: ?Sized + Content, V: ?Sized + Content> Drop for InHand<'_, K, V> {
-    fn drop(&mut self) {
-        for (partition, records) in self.records.iter() {
-            // Fails only where the partition is not the consumer's any more.
-            let _ = self.consumer.seek(partition, records[0].offset());
-        }
-    }
 }
 
 /// How long to wait for records.
