@@ -15,6 +15,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// The variants stand in the order of whose fault it is: the caller's, the network's, the broker's, the data's.
 /// [`Error::retriable`] says whether the same call may succeed later without a change by the caller.
+///
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("t", 1);
+/// # let servers = broker.address();
+/// use kafka_blocking::{Error, KafkaConsumer};
+///
+/// // A program tries again where that may help, and gives up where it cannot.
+/// match KafkaConsumer::builder().bootstrap_servers(servers).topics("t").build() {
+///     Ok(consumer) => println!("{:?}", consumer.subscription()?),
+///     Err(Error::Configuration(error)) => panic!("{} = {:?}: {}", error.option, error.value, error.allowed),
+///     Err(error) if error.retriable() => eprintln!("later perhaps: {error}"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok::<(), kafka_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -243,6 +259,15 @@ impl Error {
 }
 
 /// What a broker answered with: inside [`Error::Broker`].
+///
+/// ```
+/// use kafka_blocking::{Error, ErrorCode};
+///
+/// fn is_missing(error: &Error) -> bool {
+///     matches!(error, Error::Broker(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+/// }
+/// assert!(!is_missing(&Error::Closed));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerError {
@@ -263,6 +288,35 @@ impl fmt::Display for BrokerError {
 impl std::error::Error for BrokerError {}
 
 /// What a deserializer failed on: inside [`Error::Deserialization`].
+///
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("t", 1);
+/// # broker.append("t", 0, ["1", "two", "3"]);
+/// # let servers = broker.address();
+/// use kafka_blocking::{Error, KafkaConsumer};
+///
+/// let consumer = KafkaConsumer::builder()
+///     .topics("t")
+///     .bootstrap_servers(servers)
+///     .auto_offset_reset("earliest")
+///     .consumer_timeout_ms(500)
+///     .value_deserializer(|bytes: &[u8]| String::from_utf8_lossy(bytes).parse::<u8>())
+///     .build()?;
+/// let mut sum = 0;
+/// for record in &consumer {
+///     match record {
+///         Ok(record) => sum += record.value().copied().unwrap_or(0),
+///         Err(Error::Deserialization(error)) => {
+///             assert_eq!((error.offset, error.value.as_deref()), (1, Some(&b"two"[..])));
+///             consumer.seek(&error.partition, error.offset + 1)?; // without it the error comes again
+///         }
+///         Err(error) => return Err(error),
+///     }
+/// }
+/// assert_eq!(sum, 4);
+/// # Ok::<(), kafka_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DeserializationError {
@@ -298,6 +352,15 @@ impl std::error::Error for DeserializationError {
 }
 
 /// A part of a record that has a deserializer.
+///
+/// ```
+/// use kafka_blocking::{Error, RecordPart};
+///
+/// fn is_about_the_key(error: &Error) -> bool {
+///     matches!(error, Error::Deserialization(error) if error.part == RecordPart::Key)
+/// }
+/// assert!(!is_about_the_key(&Error::Closed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecordPart {
     /// The key.
@@ -307,6 +370,15 @@ pub enum RecordPart {
 }
 
 /// What is wrong with an option: inside [`Error::Configuration`].
+///
+/// ```
+/// use kafka_blocking::{ConsumerBuilder, Error};
+///
+/// let Err(Error::Configuration(error)) = ConsumerBuilder::new().max_poll_records(0).build() else {
+///     panic!("0 records are not allowed");
+/// };
+/// assert_eq!((error.option.as_str(), error.value.as_str()), ("max_poll_records", "0"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {

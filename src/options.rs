@@ -20,6 +20,18 @@ pub use numbers::Millis;
 ///
 /// A value that does not fit is not lost: `build()` returns an error which names it.
 /// The trait is sealed: only this crate implements it.
+///
+/// ```
+/// use std::time::Duration;
+/// use kafka_blocking::{ConsumerBuilder, OffsetReset};
+///
+/// let builder = ConsumerBuilder::new()
+///     .fetch_max_wait_ms(250)
+///     .fetch_max_wait_ms(Duration::from_millis(250))
+///     .fetch_max_wait_ms("250")
+///     .auto_offset_reset("earliest")
+///     .auto_offset_reset(OffsetReset::Earliest);
+/// ```
 pub trait Setting<T> {
     /// The value, or what is wrong with it.
     #[doc(hidden)]

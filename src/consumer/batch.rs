@@ -11,13 +11,31 @@ use crate::{
 /// The batch owns the bytes, and lends its records: a [`RecordRef`] lives as long as the batch is borrowed, and cannot
 /// outlive it. That is what saves the reference count of each [`ConsumerRecord`](crate::ConsumerRecord), which owns its bytes.
 ///
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("t", 1);
+/// # broker.append("t", 0, ["a", "b", "c"]);
+/// # let consumer = kafka_blocking::KafkaConsumer::builder()
+/// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+/// use std::time::Duration;
+///
+/// consumer.assign([("t", 0)])?;
+/// let batch = consumer.poll_batch(Duration::from_secs(5))?.expect("three records");
+/// assert_eq!((batch.partition().to_string(), batch.len(), batch.next_offset()), ("t-0".into(), 3, 3));
+/// let mut records = batch.iter();
+/// assert_eq!(records.next().expect("three records")?.value(), Some(&b"a"[..]));
+/// assert_eq!(records.count(), 2);
+/// # Ok::<(), kafka_blocking::Error>(())
+/// ```
+///
 /// ```compile_fail,E0597
-/// # fn get() -> kafka_blocking::RecordBatch { unimplemented!() }
+/// # fn f(consumer: &kafka_blocking::KafkaConsumer) -> Option<()> {
 /// let kept = {
-///     let batch = get();
-///     batch.iter().next().unwrap().unwrap() // does not live long enough
+///     let batch = consumer.poll_batch(std::time::Duration::ZERO).ok()??;
+///     batch.iter().next()?.ok()? // does not live long enough
 /// };
 /// println!("{:?}", kept.value());
+/// # Some(()) }
 /// ```
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
@@ -70,6 +88,23 @@ impl<'a> IntoIterator for &'a RecordBatch {
 }
 
 /// An iterator over the records of a [`RecordBatch`].
+///
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("t", 1);
+/// # broker.append("t", 0, ["a", "b", "c"]);
+/// # let consumer = kafka_blocking::KafkaConsumer::builder()
+/// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+/// use std::time::Duration;
+///
+/// consumer.assign([("t", 0)])?;
+/// let batch = consumer.poll_batch(Duration::from_secs(5))?.expect("three records");
+/// assert_eq!((batch.partition().to_string(), batch.len(), batch.next_offset()), ("t-0".into(), 3, 3));
+/// let mut records = batch.iter();
+/// assert_eq!(records.next().expect("three records")?.value(), Some(&b"a"[..]));
+/// assert_eq!(records.count(), 2);
+/// # Ok::<(), kafka_blocking::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct BatchRecords<'a> {
     batch: &'a RecordBatch,

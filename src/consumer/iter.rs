@@ -7,6 +7,18 @@ use crate::{ConsumerRecord, KafkaConsumer, Result};
 ///
 /// Each item is a [`Result`]; an error does not end the iteration. It ends after `consumer_timeout_ms` without a record,
 /// or when the consumer is stopped or closed. After a time-out another loop, or another `next`, goes on where it ended.
+///
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("t", 1);
+/// # broker.append("t", 0, ["a", "b", "c"]);
+/// # let consumer = kafka_blocking::KafkaConsumer::builder()
+/// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+/// consumer.assign([("t", 0)])?;
+/// let values: Result<Vec<_>, _> = consumer.iter().map(|record| record.map(|r| r.offset())).collect();
+/// assert_eq!(values?, [0, 1, 2]); // ends after consumer_timeout_ms
+/// # Ok::<(), kafka_blocking::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Records<'a, K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> {
     consumer: &'a KafkaConsumer<K, V>,

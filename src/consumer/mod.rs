@@ -93,6 +93,10 @@ struct Limits {
 
 impl KafkaConsumer {
     /// Starts with every option at its default; see [`ConsumerBuilder`].
+    ///
+    /// ```
+    /// let builder = kafka_blocking::KafkaConsumer::builder().topics("my-topic");
+    /// ```
     #[must_use]
     pub fn builder() -> ConsumerBuilder {
         ConsumerBuilder::new()
@@ -155,6 +159,20 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// A partition that was assigned before keeps its position; a new one begins where `auto_offset_reset` says, unless
     /// [`seek`](Self::seek) says otherwise. Does not block; whether the partitions exist is seen when they are read.
     ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+    /// use kafka_blocking::TopicPartition;
+    ///
+    /// consumer.assign([("t", 0)])?;
+    /// consumer.assign([TopicPartition::new("t", 0), TopicPartition::new("u", 3)])?; // replaces
+    /// assert_eq!(consumer.assignment()?.len(), 2);
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::IllegalState`] after [`subscribe`](Self::subscribe); [`Error::IllegalArgument`] for a topic name that
     /// cannot be one, or a negative partition.
@@ -173,6 +191,18 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
     /// has come. Does not block.
     ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+    /// assert!(consumer.assignment()?.is_empty());
+    /// consumer.assign([("t", 0)])?;
+    /// assert_eq!(consumer.assignment()?, [("t", 0).into()]);
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Closed`].
     ///
@@ -184,6 +214,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     // Life
 
     /// What other threads and signal handlers may hold: wakes the consumer up, or stops it.
+    ///
+    /// An example is at [`ConsumerHandle`].
     #[must_use]
     pub fn handle(&self) -> ConsumerHandle {
         ConsumerHandle::new(self.signals.clone())
@@ -191,6 +223,17 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
 
     /// Closes all connections. Later calls fail with [`Error::Closed`], iteration ends; closing twice does nothing.
     /// Does not block. Dropping the consumer does the same.
+    ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+    /// consumer.close()?;
+    /// assert!(matches!(consumer.assign([("t", 0)]), Err(kafka_blocking::Error::Closed)));
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
     ///
     /// # Errors
     /// None as long as there is no group to leave.

@@ -131,6 +131,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     ///
     /// Blocks only while the partition has no position yet, up to `default_api_timeout_ms`.
     ///
+    /// An example is at [`seek_to_beginning`](Self::seek_to_beginning).
+    ///
     /// # Errors
     /// [`Error::IllegalState`] where the partition is not assigned; [`Error::NoOffsetForPartition`] where it has no
     /// position and `auto_offset_reset` is `none`; [`Error::LogTruncation`]; [`Error::Timeout`] with what stands in the way;
@@ -213,6 +215,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// Goes on with partitions that were [paused](Self::pause), where they were left. Resuming others does nothing. Does not
     /// block.
     ///
+    /// An example is at [`pause`](Self::pause).
+    ///
     /// # Errors
     /// [`Error::IllegalState`] where one is not assigned; none is resumed then.
     ///
@@ -227,6 +231,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     /// The partitions that are paused, in order. Does not block.
+    ///
+    /// An example is at [`pause`](Self::pause).
     ///
     /// # Errors
     /// [`Error::Closed`].

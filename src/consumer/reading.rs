@@ -48,6 +48,20 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
 
     /// As [`poll`](Self::poll), with another limit than `max_poll_records` for this call.
     ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+    /// use std::time::Duration;
+    ///
+    /// consumer.assign([("t", 0)])?;
+    /// assert_eq!(consumer.poll_max(Duration::from_secs(5), 2)?.count(), 2);
+    /// assert_eq!(consumer.poll_max(Duration::from_secs(5), 2)?.count(), 1);
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`poll`](Self::poll); [`Error::IllegalArgument`] for a limit of zero.
     ///
@@ -130,6 +144,19 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// `None` when that time is over, or the consumer was [stopped](crate::ConsumerHandle::stop) or closed; after a time-out the
     /// next call goes on. The position moves on by one record a call. Mixes with [`poll`](Self::poll): nothing comes twice.
     ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+    /// consumer.assign([("t", 0)])?;
+    /// while let Some(record) = consumer.next() {
+    ///     println!("{:?}", record?.value());
+    /// }
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`poll`](Self::poll).
     ///
@@ -160,6 +187,19 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     /// An iterator over records; the same as `for record in &consumer`.
+    ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+    /// consumer.assign([("t", 0)])?;
+    /// for record in consumer.iter().take(2) {
+    ///     println!("{:?}", record?.value());
+    /// }
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
     #[must_use]
     pub fn iter(&self) -> Records<'_, K, V> {
         Records::new(self)

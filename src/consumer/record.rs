@@ -15,6 +15,16 @@ pub type Raw = [u8];
 ///
 /// It is there so that [`ConsumerRecord::key`] gives `Option<&[u8]>` of a raw record and `Option<&K>` of a
 /// typed one. There is nothing to implement.
+///
+/// ```
+/// use kafka_blocking::{ConsumerRecord, Content};
+///
+/// // A function for records of any types.
+/// fn place<K: ?Sized + Content, V: ?Sized + Content>(record: &ConsumerRecord<K, V>) -> String {
+///     format!("{}@{}", record.topic_partition(), record.offset())
+/// }
+/// assert_eq!(place(&ConsumerRecord::builder("t", 0, 42).build()), "t-0@42");
+/// ```
 pub trait Content {
     /// What the record stores of it.
     type Stored;
@@ -376,6 +386,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> fmt::Debug for ConsumerRecord<K, 
 }
 
 /// Makes a [`ConsumerRecord`] by hand; from [`ConsumerRecord::builder`].
+///
+/// ```
+/// # use kafka_blocking::ConsumerRecord;
+/// let record = ConsumerRecord::builder("t", 0, 42).key("k").value("v").header("h", "x").timestamp(1).leader_epoch(3).build();
+/// assert_eq!((record.timestamp(), record.leader_epoch(), record.headers().len()), (1, Some(3), 1));
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RecordBuilder {

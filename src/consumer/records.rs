@@ -8,6 +8,24 @@ use crate::{ConsumerRecord, TopicPartition};
 /// Records by partition, in the order of their offsets within each.
 ///
 /// Iterating by value gives a partition and its records at a time; partitions without records are not in it.
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("t", 1);
+/// # broker.append("t", 0, ["a", "b", "c"]);
+/// # let consumer = kafka_blocking::KafkaConsumer::builder()
+/// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+/// use std::time::Duration;
+///
+/// consumer.assign([("t", 0)])?;
+/// let polled = consumer.poll(Duration::from_secs(5))?;
+/// assert_eq!((polled.len(), polled.count()), (1, 3));
+/// assert_eq!(polled.records(&("t", 0).into())[0].offset(), 0);
+/// for record in polled.into_records() {
+///     println!("{}", record.offset());
+/// }
+/// # Ok::<(), kafka_blocking::Error>(())
+/// ```
+///
 /// kafka-python: the `dict` that `poll` returns.
 pub struct ConsumerRecords<K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> {
     partitions: Vec<(TopicPartition, Vec<ConsumerRecord<K, V>>)>,

@@ -39,6 +39,12 @@ impl fmt::Display for HostPort {
 ///
 /// Given as one string, with commas between the servers, or as a list of strings. Each is `host`, `host:port`,
 /// `[IPv6]:port` or an IPv6 address alone; the port is 9092 where there is none, and a prefix such as `PLAINTEXT://` is left out.
+///
+/// ```
+/// use kafka_blocking::ConsumerBuilder;
+///
+/// let builder = ConsumerBuilder::new().bootstrap_servers(["a.example", "[::1]:19092"]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Servers(Vec<HostPort>);
 

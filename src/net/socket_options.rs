@@ -61,6 +61,15 @@ pub mod socket {
 ///
 /// Given as a list of `(level, name, value)` with the constants of the module [`socket`](crate::socket), or as text,
 /// `"TCP_NODELAY=1,SO_KEEPALIVE=1"`. An empty list leaves all options as the system has them.
+///
+/// ```
+/// use kafka_blocking::{ConsumerBuilder, socket};
+///
+/// let builder = ConsumerBuilder::new().socket_options([
+///     (socket::IPPROTO_TCP, socket::TCP_NODELAY, 1),
+///     (socket::SOL_SOCKET, socket::SO_KEEPALIVE, 1),
+/// ]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketOptions(Vec<SocketOption>);
 

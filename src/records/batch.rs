@@ -22,6 +22,13 @@ pub(super) const MIN_RECORD: usize = 7;
 
 /// Where a record's timestamp comes from.
 ///
+/// ```
+/// use kafka_blocking::{ConsumerRecord, TimestampType};
+///
+/// let record = ConsumerRecord::builder("t", 0, 0).timestamp(1_700_000_000_000).build();
+/// assert_eq!(record.timestamp_type(), TimestampType::CreateTime);
+/// ```
+///
 /// kafka-python: the `timestamp_type` 0 and 1 of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

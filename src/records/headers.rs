@@ -10,6 +10,13 @@ use super::{
 
 /// One header of a record: a key and a value that may be null.
 ///
+/// ```
+/// # use kafka_blocking::ConsumerRecord;
+/// let record = ConsumerRecord::builder("t", 0, 0).header("trace", "17").header("trace", "18").build();
+/// let values: Vec<_> = record.headers().filter(|h| h.key() == "trace").filter_map(|h| h.value()).collect();
+/// assert_eq!(values, [b"17", b"18"]);
+/// ```
+///
 /// kafka-python: a `(str, bytes)` tuple in `record.headers`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
@@ -46,6 +53,13 @@ impl fmt::Debug for Header<'_> {
 /// An iterator over the headers of a record, in the order in which they were sent.
 ///
 /// Keys may repeat.
+///
+/// ```
+/// # use kafka_blocking::ConsumerRecord;
+/// let record = ConsumerRecord::builder("t", 0, 0).header("trace", "17").header("trace", "18").build();
+/// let values: Vec<_> = record.headers().filter(|h| h.key() == "trace").filter_map(|h| h.value()).collect();
+/// assert_eq!(values, [b"17", b"18"]);
+/// ```
 #[derive(Clone)]
 pub struct Headers<'a> {
     bytes: &'a [u8],

@@ -3,6 +3,26 @@
 use super::{Headers, TimestampType, entry::Entry, walk::Batch};
 
 /// A record that lives as long as the borrow of its batch.
+///
+/// ```
+/// # let broker = scripted_broker::ScriptedBroker::start();
+/// # broker.create_topic("t", 1);
+/// # broker.append("t", 0, ["a", "b", "c"]);
+/// # let consumer = kafka_blocking::KafkaConsumer::builder()
+/// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+/// use std::time::Duration;
+/// use kafka_blocking::RecordRef;
+///
+/// fn is_b(record: RecordRef<'_>) -> bool {
+///     record.value() == Some(b"b")
+/// }
+///
+/// consumer.assign([("t", 0)])?;
+/// let batch = consumer.poll_batch(Duration::from_secs(5))?.expect("three records");
+/// let found = batch.iter().filter(|record| record.as_ref().is_ok_and(|record| is_b(*record))).count();
+/// assert_eq!(found, 1);
+/// # Ok::<(), kafka_blocking::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct RecordRef<'a> {
     batch: &'a Batch,

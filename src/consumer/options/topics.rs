@@ -8,6 +8,12 @@ use crate::{
 /// The value of `topics`: the names of topics, each once.
 ///
 /// Given as one string, with commas between the names, or as a list of strings.
+///
+/// ```
+/// use kafka_blocking::ConsumerBuilder;
+///
+/// let builder = ConsumerBuilder::new().topics(["orders", "returns"]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topics(Vec<String>);
 
