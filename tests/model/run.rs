@@ -225,7 +225,8 @@ impl<V: ?Sized + Content> Run<V> {
             Ok(polled) => {
                 assert!(max.is_none_or(|max| polled.count() <= max), "{}", polled.count());
                 let records: Vec<_> = polled.into_records().collect();
-                assert!(time < PATIENCE || !records.is_empty(), "no record came");
+                let came = time < PATIENCE || !records.is_empty();
+                assert!(came, "no record came: {:?}", self.expected.assigned);
                 self.take_records(&records)
             }
         }
@@ -237,7 +238,7 @@ impl<V: ?Sized + Content> Run<V> {
             Ok(batch) => batch,
         };
         let Some(batch) = batch else {
-            assert!(time < PATIENCE, "no batch came");
+            assert!(time < PATIENCE, "no batch came: {:?}", self.expected.assigned);
             return 0;
         };
         let mut count = 0;
