@@ -71,6 +71,7 @@ public final class Tool {
             case "consumer-positions": return consumers.positions(command);
             case "consumer-sources": return consumers.sources(command);
             case "consumer-close": return consumers.close(command);
+            case "bytes-out": return Metrics.bytesOut(command);
             case "start-writer": return start(bootstrap, command);
             case "stop-writer": return writers.remove(command.path("topic").asText()).stop();
             case "acknowledged": return writers.get(command.path("topic").asText()).acknowledged();

@@ -64,6 +64,11 @@ impl Cluster {
         self.java.get_or_init(|| JavaTool::start(&self.bootstrap))
     }
 
+    /// How many bytes of a topic a node says that it has sent to consumers; a paused one says nothing.
+    pub fn bytes_out(&self, node: i32, topic: &str) -> i64 {
+        self.java().bytes_out(self.pid(node), topic)
+    }
+
     /// Ends a node at once (SIGKILL), as a power cut would.
     pub fn kill(&self, node: i32) {
         self.obey(&format!("kill {node}"));

@@ -225,6 +225,10 @@ impl JavaTool {
         self.ask_within(command, LONG);
     }
 
+    pub(crate) fn bytes_out(&self, pid: u32, topic: &str) -> i64 {
+        long(&self.ask(json!({"do": "bytes-out", "pid": pid, "topic": topic}))["bytes"])
+    }
+
     /// Starts an idempotent producer with `acks=all` that writes record n to partition n % `partitions`,
     /// `rate` records a second.
     pub fn start_writer(&self, topic: &str, partitions: i32, rate: u32) {

@@ -2,14 +2,13 @@
 mod following;
 
 use std::{
-    collections::BTreeMap,
     env,
     sync::{Mutex, MutexGuard, OnceLock},
     thread,
     time::{Duration, Instant},
 };
 
-use following::{Following, now_ms};
+use following::{Following, assert_each_once_in_order, now_ms};
 use kafka_blocking_integration::{Acknowledged, Cluster, LogsOnFailure};
 
 #[test]
@@ -72,7 +71,7 @@ impl Run {
         let logs = cluster.logs_on_failure();
         cluster.java().create_topic(topic, PARTITIONS, 3, &[]);
         cluster.java().start_writer(topic, PARTITIONS, RATE);
-        let following = Following::start(cluster.bootstrap(), topic);
+        let following = Following::start(cluster.bootstrap(), topic, &[]);
         let elections = Mutex::new(Vec::new());
         let run = Self { topic, cluster, following, elections, _logs: logs, _turn: turn };
         run.wait_for_records(2_000);
@@ -144,40 +143,6 @@ impl Run {
     fn wait_for_records(&self, more: usize) {
         self.following.wait_for(self.following.count() + more, PATIENCE);
     }
-}
-
-fn assert_each_once_in_order(acknowledged: &[Acknowledged], received: &[Acknowledged]) {
-    let expected =
-        by_partition(acknowledged, |records| records.sort_by_key(|record| record.offset));
-    let found = by_partition(received, |_| ());
-    for (partition, expected) in &expected {
-        let found = found.get(partition).map_or(&[][..], Vec::as_slice);
-        let differs = expected.iter().zip(found).position(|(wanted, got)| wanted != got);
-        if let Some(at) = differs {
-            panic!(
-                "partition {partition}: (offset, number) {:?} were acknowledged, {:?} arrived",
-                &expected[at..][..1],
-                &found[at..][..1]
-            );
-        }
-        assert_eq!(found.len(), expected.len(), "partition {partition}: how many records arrived");
-    }
-}
-
-/// Offset and number of each record, in the order in which they came.
-fn by_partition(
-    records: &[Acknowledged],
-    order: impl Fn(&mut Vec<Acknowledged>),
-) -> BTreeMap<i32, Vec<(i64, i64)>> {
-    let mut sorted = BTreeMap::<i32, Vec<Acknowledged>>::new();
-    for record in records {
-        sorted.entry(record.partition).or_default().push(*record);
-    }
-    let pairs = |mut records: Vec<Acknowledged>| {
-        order(&mut records);
-        records.iter().map(|record| (record.offset, record.number)).collect()
-    };
-    sorted.into_iter().map(|(partition, records)| (partition, pairs(records))).collect()
 }
 
 /// The first record acknowledged after the election is read within 3 s of it, or of the record if that came later.

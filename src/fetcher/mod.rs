@@ -308,14 +308,16 @@ impl Fetcher {
             return None;
         };
         let known = cluster.partition(&state.partition)?;
+        let source = self.source(id, leader, state, known, cx);
         let ask = Ask {
             topic_id: cluster.topic(state.partition.topic()).and_then(|t| t.id),
             partition: state.partition.clone(),
             offset: place.offset,
-            last_fetched_epoch: place.epoch,
+            // A follower knows no epoch that it has no record of, and takes an offset in such a one to be out of range.
+            last_fetched_epoch: place.epoch.filter(|_| source == leader),
             leader_epoch: known.epoch,
         };
-        Some((self.source(id, leader, state, known, cx), ask))
+        Some((source, ask))
     }
 
     fn watch_silence(&mut self, id: i32, cx: &mut Context<'_>) {

@@ -30,6 +30,8 @@ pub(crate) struct Log {
     entries: Vec<Entry>,
     transactions: Vec<Transaction>,
     read_committed: bool,
+    /// The most bytes of a value.
+    largest: usize,
 }
 
 const PRODUCERS: i64 = 3;
@@ -43,10 +45,16 @@ const CODECS: [(Codec, bool); 5] = [
 ];
 
 impl Log {
-    /// Nothing is in it yet; `read_committed` says who reads it.
-    pub(crate) fn new(topic: &'static str, partition: i32, read_committed: bool) -> Self {
+    /// Nothing is in it yet; `read_committed` says who reads it, and `largest` how long values are at most.
+    pub(crate) fn new(
+        topic: &'static str,
+        partition: i32,
+        read_committed: bool,
+        largest: usize,
+    ) -> Self {
         let (entries, transactions) = (Vec::new(), Vec::new());
-        Self { topic, partition, start: 0, end: 0, entries, transactions, read_committed }
+        let (start, end) = (0, 0);
+        Self { topic, partition, start, end, entries, transactions, read_committed, largest }
     }
 
     // Writing, here and at the broker
@@ -80,7 +88,7 @@ impl Log {
             if random.bool() { Codec::None } else { codecs[random.usize(..codecs.len())] };
         batch.transactional = producer.is_some();
         batch.producer_id = producer.unwrap_or(-1);
-        let size = if random.u8(0..5) == 0 { 3_000 } else { 30 };
+        let size = if random.u8(0..5) == 0 { self.largest } else { 30 };
         let mut delta = 0;
         for _ in 0..random.usize(1..6) {
             delta += hole(random);
@@ -127,8 +135,17 @@ impl Log {
     /// What tells a record from all others.
     fn value(&self, offset: i64, length: usize) -> Vec<u8> {
         let mut value = format!("{}-{}@{offset} ", self.topic, self.partition).into_bytes();
-        value.extend((0..length).map(|n| n as u8));
+        value.resize(value.len() + length, offset as u8);
         value
+    }
+
+    /// The leader's epoch in which what stands before an offset was written, if anything does.
+    pub(crate) fn epoch_before(&self, broker: &ScriptedBroker, offset: i64) -> Option<i32> {
+        let inside = self.start < offset && offset <= self.end;
+        broker.with_state(|state| {
+            let log = &state.partition_mut(self.topic, self.partition).log;
+            log.epoch_of(offset - 1).filter(|_| inside)
+        })
     }
 
     // What a reader is to see

@@ -12,8 +12,8 @@ use std::{
 
 use fastrand::Rng;
 use kafka_blocking::{
-    ConsumerBuilder, ConsumerRecord, Content, Error, KafkaConsumer, OffsetReset, Raw,
-    TopicPartition,
+    ConsumerBuilder, ConsumerRecord, Content, Error, KafkaConsumer, OffsetAndMetadata, OffsetReset,
+    Raw, TopicPartition,
 };
 use scripted_broker::ScriptedBroker;
 
@@ -65,11 +65,13 @@ pub(crate) fn play(seed: u64, given: Option<&[Step]>, story: &mut Vec<Step>) {
 /// Topics with logs in which something stands already.
 fn fill(broker: &ScriptedBroker, committed: bool, random: &mut Rng) -> Vec<Log> {
     let mut logs = Vec::new();
+    // Now and then so much that an answer comes in several chunks.
+    let largest = if random.u8(0..40) == 0 { 400_000 } else { 3_000 };
     for topic in &["a", "b", "c"][..random.usize(1..=3)] {
         let partitions = random.i32(1..=3);
         broker.create_topic(topic, partitions as usize);
         for partition in 0..partitions {
-            let mut log = Log::new(topic, partition, committed);
+            let mut log = Log::new(topic, partition, committed, largest);
             for _ in 0..random.usize(0..10) {
                 log.write(broker, random);
             }
@@ -152,10 +154,17 @@ impl<V: ?Sized + Content> Run<V> {
 
     /// What is done with partitions that are assigned.
     fn move_on(&mut self, step: Step) {
-        let Self { consumer, expected, .. } = self;
+        let Self { consumer, expected, broker, .. } = self;
         match step {
             Step::Seek(n, offset) => {
                 consumer.seek(expected.name(n), offset).unwrap();
+                expected.seek(n, offset);
+            }
+            Step::SeekInEpoch(n, offset) => {
+                let (plain, epoch) =
+                    (OffsetAndMetadata::new(offset), expected.logs[n].epoch_before(broker, offset));
+                let to = plain.with_leader_epoch(epoch);
+                consumer.seek(expected.name(n), to).unwrap();
                 expected.seek(n, offset);
             }
             Step::SeekToBeginning(partitions) => {

@@ -19,6 +19,8 @@ pub(crate) enum Step {
         poll: bool,
     },
     Seek(usize, i64),
+    /// With the leader's epoch of what stands before.
+    SeekInEpoch(usize, i64),
     SeekToBeginning(Vec<usize>),
     SeekToEnd(Vec<usize>),
     Position(usize),
@@ -51,7 +53,8 @@ pub(crate) fn choose(expected: &Expected, random: &mut Rng) -> Step {
         32..42 => Step::PollMax(random.usize(1..8)),
         42..47 => Step::PollBatch,
         47..50 => Step::Fail { after: random.usize(0..3), poll: random.bool() },
-        50..61 => Step::Seek(one, target(expected, one, random)),
+        50..59 => Step::Seek(one, target(expected, one, random)),
+        59..61 => Step::SeekInEpoch(one, target(expected, one, random)),
         61..63 => Step::SeekToBeginning(some(&assigned, random)),
         63..65 => Step::SeekToEnd(some(&assigned, random)),
         65..68 => Step::Position(one),
@@ -74,7 +77,7 @@ pub(crate) fn fit(step: Step, expected: &Expected) -> Option<Step> {
     let all = || expected.assigned.keys().copied().collect();
     let part_or_all = |of: Vec<usize>| if of.is_empty() { all() } else { part(of) };
     match step {
-        Step::Seek(n, _) | Step::Position(n) if !here(&n) => None,
+        Step::Seek(n, _) | Step::SeekInEpoch(n, _) | Step::Position(n) if !here(&n) => None,
         Step::Append(n, _) if is_outside(expected, n) => None,
         Step::SeekToBeginning(of) => some_of(part_or_all(of)).map(Step::SeekToBeginning),
         Step::SeekToEnd(of) => some_of(part_or_all(of)).map(Step::SeekToEnd),

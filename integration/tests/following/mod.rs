@@ -1,5 +1,6 @@
-//! A consumer with default options on a thread of its own, and what it was handed.
+//! A consumer on a thread of its own, what it was handed, and whether that is what was written.
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard,
         mpsc::{self, Sender},
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use kafka_blocking::{ConsumerHandle, KafkaConsumer};
+use kafka_blocking::{ConsumerBuilder, ConsumerHandle, KafkaConsumer};
 use kafka_blocking_integration::Acknowledged;
 
 /// Reads a topic from its beginning until it is told to stop.
@@ -19,13 +20,24 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    pub(crate) fn start(bootstrap: &str, topic: &'static str) -> Self {
+    /// With these options, and otherwise the defaults.
+    pub(crate) fn start(
+        bootstrap: &str,
+        topic: &'static str,
+        options: &[(&'static str, &'static str)],
+    ) -> Self {
         let received = Arc::new(Mutex::new(Vec::new()));
         let (sender, handles) = mpsc::channel();
-        let (bootstrap, list) = (bootstrap.to_owned(), Arc::clone(&received));
+        let list = Arc::clone(&received);
+        let builder = KafkaConsumer::builder()
+            .topics([topic])
+            .bootstrap_servers(bootstrap)
+            .auto_offset_reset("earliest");
+        let builder =
+            options.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
         let thread = thread::spawn(move || {
             // Tests see the panic's text in their output, and that the thread is gone.
-            follow(bootstrap, topic, &sender, &list).expect("no fault is an error to the caller");
+            follow(builder, &sender, &list).expect("no fault is an error to the caller");
         });
         let handle = handles.recv().expect("the consumer was built");
         Self { handle, received, thread }
@@ -58,16 +70,11 @@ impl Following {
 }
 
 fn follow(
-    bootstrap: String,
-    topic: &str,
+    builder: ConsumerBuilder,
     handle: &Sender<ConsumerHandle>,
     list: &Mutex<Vec<Acknowledged>>,
 ) -> kafka_blocking::Result<()> {
-    let consumer = KafkaConsumer::builder()
-        .topics([topic])
-        .bootstrap_servers(bootstrap)
-        .auto_offset_reset("earliest")
-        .build()?;
+    let consumer = builder.build()?;
     handle.send(consumer.handle()).expect("the test waits for it");
     for record in &consumer {
         let record = record?;
@@ -77,6 +84,40 @@ fn follow(
         lock(list).push(Acknowledged { partition, offset, number, at_ms: now_ms() });
     }
     Ok(())
+}
+
+pub(crate) fn assert_each_once_in_order(acknowledged: &[Acknowledged], received: &[Acknowledged]) {
+    let expected =
+        by_partition(acknowledged, |records| records.sort_by_key(|record| record.offset));
+    let found = by_partition(received, |_| ());
+    for (partition, expected) in &expected {
+        let found = found.get(partition).map_or(&[][..], Vec::as_slice);
+        let differs = expected.iter().zip(found).position(|(wanted, got)| wanted != got);
+        if let Some(at) = differs {
+            panic!(
+                "partition {partition}: (offset, number) {:?} were acknowledged, {:?} arrived",
+                &expected[at..][..1],
+                &found[at..][..1]
+            );
+        }
+        assert_eq!(found.len(), expected.len(), "partition {partition}: how many records arrived");
+    }
+}
+
+/// Offset and number of each record, in the order in which they came.
+fn by_partition(
+    records: &[Acknowledged],
+    order: impl Fn(&mut Vec<Acknowledged>),
+) -> BTreeMap<i32, Vec<(i64, i64)>> {
+    let mut sorted = BTreeMap::<i32, Vec<Acknowledged>>::new();
+    for record in records {
+        sorted.entry(record.partition).or_default().push(*record);
+    }
+    let pairs = |mut records: Vec<Acknowledged>| {
+        order(&mut records);
+        records.iter().map(|record| (record.offset, record.number)).collect()
+    };
+    sorted.into_iter().map(|(partition, records)| (partition, pairs(records))).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
