@@ -300,8 +300,7 @@ where
         2 => rule.corrupt(7, 0x55),
         3 => rule.silence(),
         _ => {
-            let all: Vec<_> =
-                ErrorCode::KNOWN.into_iter().filter(|code| code.retriable()).collect();
+            let all: Vec<_> = ErrorCode::KNOWN.iter().filter(|code| code.retriable()).collect();
             rule.fail(*all[random.usize(..all.len())]);
         }
     }

@@ -267,18 +267,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 // Much may come that is no record for the caller: markers of transactions, or what lies before the position.
                 Advance::More if self.cursor.borrow_mut().advance().is_ok_and(|has| !has) => {
                     if matches!(patience, Patience::None) {
-                        // Records are in hand: a signal waits for the next call.
-                        continue;
+                        // Records are in hand: they do not wait until all of that is read, and a signal waits for the next call.
+                        return Ok(Advance::Nothing);
                     }
                     if self.take_signal() {
                         return Ok(Advance::Signalled);
                     }
-                    let over = match patience {
-                        Patience::Until(until) => deadline(Duration::ZERO) >= until,
-                        // Records in hand do not wait until all of that is read.
-                        Patience::None => true,
-                        Patience::Fresh(_) => false,
-                    };
+                    let over = matches!(patience, Patience::Until(until) if deadline(Duration::ZERO) >= until);
                     if over {
                         return Ok(Advance::Nothing);
                     }
