@@ -289,3 +289,44 @@ fn a_broker_that_answers_nonsense_is_asked_less_and_less() {
     append(&mut sim, "next");
     sim.run_until(MINUTE, |sim| sim.received().len() == 2);
 }
+
+#[test]
+fn a_partition_without_a_position_holds_up_no_other() {
+    let broker = ScriptedBroker::start();
+    broker.create_topic("t", 2);
+    broker.append("t", 1, ["a"]);
+    let consumer = KafkaConsumer::builder()
+        .bootstrap_servers(broker.address())
+        .auto_offset_reset("none")
+        .build()
+        .unwrap();
+    consumer.assign([("t", 0), ("t", 1)]).unwrap();
+    consumer.seek(("t", 1), 0).unwrap();
+    // Each call that has no record fails, and none of them waits.
+    let record = (0..100_000).find_map(|_| {
+        let polled = consumer.poll(MINUTE).ok()?;
+        polled.into_records().next()
+    });
+    assert_eq!(record.expect("a record of the other partition").partition(), 1);
+}
+
+#[test]
+fn a_position_of_an_epoch_in_which_nothing_was_written_is_read_from() {
+    let broker = ScriptedBroker::cluster(2);
+    broker.create_topic("t", 1);
+    broker.append("t", 0, ["before"]);
+    broker.move_leader("t", 0, 2);
+    let consumer = KafkaConsumer::builder()
+        .bootstrap_servers(broker.addresses())
+        .auto_offset_reset("latest")
+        .retry_backoff_ms(10)
+        .build()
+        .unwrap();
+    consumer.assign([("t", 0)]).unwrap();
+    assert_eq!(consumer.position(("t", 0)).unwrap(), 1);
+    // The epoch of the end that was found leaves no trace in the log.
+    broker.move_leader("t", 0, 1);
+    broker.append("t", 0, ["after"]);
+    let polled = consumer.poll(ms(20_000)).unwrap();
+    assert_eq!(polled.into_records().next().expect("a record").offset(), 1);
+}

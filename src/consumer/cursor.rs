@@ -123,16 +123,16 @@ impl Cursor {
         Some(walk)
     }
 
-    /// The record at `offset`, handed out last, was not taken: it comes again.
-    pub fn untake(&mut self, partition: (&str, i32), offset: i64) {
+    /// The record at `offset`, handed out last, was not taken: it comes again, unless its chunk is not open any more.
+    pub fn untake(&mut self, partition: (&str, i32), offset: i64) -> bool {
         let open = self.open.as_mut().filter(|open| {
             (open.partition.topic(), open.partition.partition()) == partition
                 && open.position == offset + 1
         });
-        if let Some(open) = open {
-            open.position = offset;
-            open.walk = None;
-        }
+        let Some(open) = open else { return false };
+        open.position = offset;
+        open.walk = None;
+        true
     }
 
     /// How far the open chunk's partition has been handed out.

@@ -15,6 +15,7 @@ pub mod cursor;
 mod deserializer;
 mod driver;
 mod handle;
+mod in_hand;
 mod iter;
 pub mod machines;
 mod offsets;

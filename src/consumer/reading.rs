@@ -6,6 +6,7 @@ use super::{
     ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, RecordBatch, Records, cursor,
     deserializer::BoxError,
     driver::{Driver, Ended, deadline},
+    in_hand::{InHand, Untaken},
 };
 use crate::{DeserializationError, Error, RecordPart, Result, fetcher::Item, subscriptions::Mode};
 
@@ -56,30 +57,30 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             return Err(Error::IllegalArgument("max_records must be at least 1".into()));
         }
         let until = deadline(timeout);
-        let mut polled = ConsumerRecords::new();
+        let mut polled = InHand::new(self);
         if self.take_signal() {
             return Err(Error::Wakeup);
         }
         loop {
-            while polled.count() < max_records {
+            while polled.records.count() < max_records {
                 let taken = self.cursor.borrow_mut().next_in_batch();
                 let Some(record) = taken else { break };
                 match self.typed(record) {
-                    Ok(record) => polled.push(record),
-                    Err(error) if polled.is_empty() => return Err(error),
-                    Err(_) => return Ok(polled),
+                    Ok(record) => polled.records.push(record),
+                    Err(error) if polled.records.is_empty() => return Err(error),
+                    Err(_) => return Ok(polled.give()),
                 }
             }
-            if polled.count() == max_records {
-                return Ok(polled);
+            if polled.records.count() == max_records {
+                return Ok(polled.give());
             }
-            let patience = if polled.is_empty() { Patience::Until(until) } else { Patience::None };
-            match self.advance(patience) {
+            let empty = polled.records.is_empty();
+            match self.advance(if empty { Patience::Until(until) } else { Patience::None }) {
                 Ok(Advance::More) => {}
-                Ok(Advance::Nothing) => return Ok(polled),
+                Ok(Advance::Nothing) => return Ok(polled.give()),
                 Ok(Advance::Signalled) => return Err(Error::Wakeup),
                 // Records are in hand, and counted as handed out: what is wrong shows again in the next call.
-                Err(_) if !polled.is_empty() => return Ok(polled),
+                Err(_) if !empty => return Ok(polled.give()),
                 Err(error) => return Err(error),
             }
         }
@@ -136,8 +137,15 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord<K, V>>> {
         loop {
-            if !self.signals.any() {
-                // Not held while a deserializer runs.
+            if !(K::TYPED || V::TYPED) {
+                // The hot path: the record is built where the caller wants it.
+                if !self.signals.any()
+                    && let Some(record) = self.cursor.borrow_mut().next_in_batch()
+                {
+                    return Some(Ok(record.with_contents(K::untyped(), V::untyped())));
+                }
+            } else if !self.signals.any() {
+                // Not borrowed while a deserializer runs.
                 let taken = self.cursor.borrow_mut().next_in_batch();
                 if let Some(record) = taken {
                     return Some(self.typed(record));
@@ -162,7 +170,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// What the deserializers make of a record that was taken off the cursor; it is put back where they fail, or panic.
     #[inline(always)]
     fn typed(&self, record: ConsumerRecord) -> Result<ConsumerRecord<K, V>> {
-        let untaken = (K::TYPED || V::TYPED).then(|| Untaken { consumer: self, record: &record });
+        let untaken = (K::TYPED || V::TYPED).then(|| Untaken::new(self, &record));
         let key = match K::read(&self.deserializers.key, &record, record.raw_key()) {
             Ok(key) => key,
             Err(error) => return Err(failed(&record, RecordPart::Key, error)),
@@ -218,11 +226,20 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             match self.refill(patience)? {
                 // Much may come that is no record for the caller: markers of transactions, or what lies before the position.
                 Advance::More if self.cursor.borrow_mut().advance().is_ok_and(|has| !has) => {
+                    if matches!(patience, Patience::None) {
+                        // Records are in hand: a signal waits for the next call.
+                        continue;
+                    }
                     if self.take_signal() {
                         return Ok(Advance::Signalled);
                     }
-                    if matches!(patience, Patience::Until(until) if deadline(Duration::ZERO) >= until)
-                    {
+                    let over = match patience {
+                        Patience::Until(until) => deadline(Duration::ZERO) >= until,
+                        // Records in hand do not wait until all of that is read.
+                        Patience::None => true,
+                        Patience::Fresh(_) => false,
+                    };
+                    if over {
                         return Ok(Advance::Nothing);
                     }
                 }
@@ -257,10 +274,6 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
             };
             if !driver.machines.fetcher.has_ready() {
-                if driver.machines.subscriptions.stuck().is_some() {
-                    // Its error comes at once, in every call: what others have must come in between nevertheless.
-                    driver.pump()?;
-                }
                 let ended = driver.run_until(until, &self.signals, |m| {
                     if m.fetcher.has_ready() {
                         return Some(Ok(()));
@@ -268,7 +281,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                     m.poll_error().or_else(|| m.subscriptions.stuck()).map(Err)
                 })?;
                 match ended {
-                    Ended::Done(result) => result?,
+                    Ended::Done(Ok(())) => {}
+                    Ended::Done(Err(error)) => {
+                        // The same may be wrong at every call: other partitions get on meanwhile.
+                        driver.pump()?;
+                        return Err(error);
+                    }
                     Ended::TimedOut => return Ok(Advance::Nothing),
                     Ended::Signalled => return Ok(Advance::Signalled),
                 }
@@ -319,19 +337,6 @@ fn failed(record: &ConsumerRecord, part: RecordPart, source: BoxError) -> Error 
         value: record.value().map(<[u8]>::to_vec),
         source: source.into(),
     }))
-}
-
-/// Puts a record back that was taken off the cursor, when it is dropped.
-struct Untaken<'a, K: ?Sized + Content, V: ?Sized + Content> {
-    consumer: &'a KafkaConsumer<K, V>,
-    record: &'a ConsumerRecord,
-}
-
-impl<K: ?Sized + Content, V: ?Sized + Content> Drop for Untaken<'_, K, V> {
-    fn drop(&mut self) {
-        let Self { consumer, record } = self;
-        consumer.cursor.borrow_mut().untake((record.topic(), record.partition()), record.offset());
-    }
 }
 
 /// How long to wait for records.

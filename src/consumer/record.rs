@@ -27,6 +27,10 @@ pub trait Content {
     #[doc(hidden)]
     const TYPED: bool;
 
+    /// What is stored where nothing was made.
+    #[doc(hidden)]
+    fn untyped() -> Self::Stored;
+
     /// What is seen of it.
     #[doc(hidden)]
     fn view<'a>(stored: &'a Self::Stored, raw: Option<&'a [u8]>) -> Option<&'a Self>;
@@ -46,6 +50,11 @@ impl<T: 'static> Content for T {
     const TYPED: bool = true;
 
     #[inline]
+    fn untyped() -> Option<T> {
+        None
+    }
+
+    #[inline]
     fn view<'a>(stored: &'a Option<T>, _raw: Option<&'a [u8]>) -> Option<&'a T> {
         stored.as_ref()
     }
@@ -63,6 +72,9 @@ impl Content for [u8] {
     type Stored = ();
     type Deserializer = ();
     const TYPED: bool = false;
+
+    #[inline]
+    fn untyped() {}
 
     #[inline]
     fn view<'a>(_stored: &'a (), raw: Option<&'a [u8]>) -> Option<&'a [u8]> {

@@ -15,6 +15,9 @@ use crate::{
     types::TopicPartition,
 };
 
+/// What the protocol has for an epoch that is not known.
+const UNKNOWN_EPOCH: i32 = -1;
+
 impl Fetcher {
     /// A part of an answer has come.
     pub fn handle_piece(
@@ -95,16 +98,14 @@ impl Fetcher {
                 | ErrorCode::INVALID_FETCH_SESSION_EPOCH
                 | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
         );
-        if !session_lost || state.retry_at.is_some() {
-            cx.metadata.request_update();
-        }
         // A lost session costs nothing the first time; whatever comes again and again waits.
-        let delay = if session_lost && state.retry_at.is_none() {
-            Duration::ZERO
-        } else {
-            self.retry_backoff
-        };
+        let harmless = session_lost && state.retry_at.is_none();
+        let delay = if harmless { Duration::ZERO } else { self.retry_backoff };
         state.retry_at = Some(later(cx.now, delay));
+        if !harmless {
+            cx.metadata.request_update();
+            self.leave_follower(node, cx);
+        }
     }
 
     fn handle_partition(&mut self, node: i32, answer: &PartitionData, cx: &mut Context<'_>) {
@@ -142,12 +143,13 @@ impl Fetcher {
                 // A follower's log may lag, or begin later: the leader knows.
                 self.leave_follower(node, cx);
             }
-            code => self.handle_partition_error(id, offset, code, cx),
+            code => self.handle_partition_error(node, id, offset, code, cx),
         }
     }
 
     fn handle_partition_error(
         &mut self,
+        node: i32,
         id: PartitionId,
         offset: i64,
         code: ErrorCode,
@@ -166,6 +168,14 @@ impl Fetcher {
             code if code.retriable() || code == ErrorCode::UNKNOWN_SERVER_ERROR => {
                 cx.metadata.request_update();
                 cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+                // A follower that lags will have it soon, and where it is we who lag, metadata help.
+                let passes = matches!(
+                    code,
+                    ErrorCode::OFFSET_NOT_AVAILABLE | ErrorCode::FENCED_LEADER_EPOCH
+                );
+                if !passes && !is_leader(node, id, cx) {
+                    self.leave_follower(node, cx);
+                }
             }
             code => {
                 let detail = format!("{partition} at offset {offset}");
@@ -222,10 +232,10 @@ impl Fetcher {
         let reading = flight.reading.take();
         let topic = flight.topic.clone();
         let progress = flight.progress;
-        if let Some(Reading { id, leader_epoch: Some(epoch), .. }) = reading
+        if let Some(Reading { id, leader_epoch, .. }) = reading
             && answer.diverging_epoch.end_offset >= 0
         {
-            cx.subscriptions.diverged(id, epoch);
+            self.handle_divergence(node, id, leader_epoch.unwrap_or(UNKNOWN_EPOCH), cx);
         }
         if let Some(topic) = topic.filter(|_| answer.current_leader.leader_id >= 0) {
             Self::take_hint(&TopicPartition::new(topic, answer.partition_index), answer, cx);
@@ -242,6 +252,16 @@ impl Fetcher {
                 option: "max_partition_fetch_bytes",
             };
             self.push(id, Item::Failed(error), cx);
+        }
+    }
+
+    /// A broker finds that its log parts from what was read: the leader is asked, and decides.
+    fn handle_divergence(&mut self, node: i32, id: PartitionId, epoch: i32, cx: &mut Context<'_>) {
+        cx.subscriptions.diverged(id, epoch);
+        // Where the leader finds nothing, the same may come again.
+        cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
+        if !is_leader(node, id, cx) {
+            self.leave_follower(node, cx);
         }
     }
 

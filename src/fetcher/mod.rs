@@ -109,6 +109,8 @@ struct NodeFetch {
     retry_at: Option<Instant>,
     /// When to give up the request that is under way, for a better one.
     hurry_at: Option<Instant>,
+    /// When to read from leaders what a follower has, unless it can be reached before.
+    reach_by: Option<Instant>,
 }
 
 /// The request that is under way.
@@ -183,6 +185,9 @@ impl Fetcher {
         for flight in self.nodes.values_mut().filter_map(|n| n.flight.as_mut()) {
             flight.suspect_at = later(flight.suspect_at, time);
         }
+        for at in self.nodes.values_mut().filter_map(|n| n.reach_by.as_mut()) {
+            *at = later(*at, time);
+        }
     }
 
     // What must go out
@@ -191,11 +196,10 @@ impl Fetcher {
     pub fn poll(&mut self, cx: &mut Context<'_>) {
         self.follow(cx.subscriptions);
         self.distrusted.retain(|_, until| cx.now < *until);
-        self.place_partitions(cx);
-        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
-            self.watch_silence(id, cx);
-            self.give_up_for_better(id, cx);
-            self.poll_node(id, cx);
+        self.poll_nodes(cx);
+        if cx.subscriptions.has_touched() {
+            // A follower was left: its leader is asked at once.
+            self.poll_nodes(cx);
         }
         self.nodes.retain(|id, node| {
             node.flight.is_some()
@@ -211,7 +215,7 @@ impl Fetcher {
         let retry = self.retries.first().map(|(at, _)| *at);
         let nodes = self.nodes.values().flat_map(|n| match &n.flight {
             Some(flight) => [Some(flight.suspect_at), n.hurry_at],
-            None => [n.retry_at.filter(|_| !n.session.is_empty()), None],
+            None => [n.retry_at.filter(|_| !n.session.is_empty()), n.reach_by],
         });
         nodes.flatten().chain(retry).filter(|at| now < *at).min()
     }
@@ -234,6 +238,15 @@ impl Fetcher {
     #[must_use]
     pub fn wants_more(&self) -> bool {
         self.ready_bytes < READY_ENOUGH / 2
+    }
+
+    fn poll_nodes(&mut self, cx: &mut Context<'_>) {
+        self.place_partitions(cx);
+        for id in self.nodes.keys().copied().collect::<Vec<_>>() {
+            self.watch_silence(id, cx);
+            self.give_up_for_better(id, cx);
+            self.poll_node(id, cx);
+        }
     }
 
     // Placing partitions with their leaders
@@ -359,14 +372,19 @@ impl Fetcher {
             return;
         }
         if !cx.client.can_send(key, cx.now) {
+            let reach_by = *node.reach_by.get_or_insert_with(|| later(cx.now, SILENCE));
             cx.client.ensure(key, cx.now);
-            if cx.client.is_failing(key) {
+            let failing = cx.client.is_failing(key);
+            if failing {
                 // Until it can be reached, or another leads.
                 cx.metadata.request_update();
+            }
+            if failing || cx.now >= reach_by {
                 self.leave_follower(id, cx);
             }
             return;
         }
+        node.reach_by = None;
         let cap = if node.session.all_have_ids() { None } else { Some(NAMES_BY_ID - 1) };
         let Some(version) = cx.client.version::<FetchRequest>(key, cap) else {
             let error = cx.client.unsupported::<FetchRequest>(key);

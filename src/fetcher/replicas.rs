@@ -56,6 +56,8 @@ impl Fetcher {
         if self.is_distrusted(node, cx.now) || !cx.metadata.cluster().has_broker(node) {
             self.distrust(node, cx.now);
             cx.metadata.request_update();
+            // Without the rack it should send records; one that names the same again must not make us spin.
+            cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
             return;
         }
         log::debug!(target: "kafka_blocking::fetch", "{}: reading from node {node}, as the leader {leader} prefers", state.partition);

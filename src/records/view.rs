@@ -11,6 +11,7 @@ pub struct RecordRef<'a> {
 
 impl<'a> RecordRef<'a> {
     /// The record that `entry`, which was read from `batch`, describes.
+    #[doc(hidden)]
     #[inline]
     #[must_use]
     pub fn new(batch: &'a Batch, entry: Entry) -> Self {

@@ -14,8 +14,8 @@ use crate::{
 };
 
 mod partition;
+mod truncation;
 
-use partition::{Judgement, judge};
 pub use partition::{Marks, PartitionState, Place, Replica, Ticket, Truncation};
 
 /// Names a partition for as long as it stays assigned; assigned anew it has another.
@@ -267,97 +267,6 @@ impl Subscriptions {
         Ok(())
     }
 
-    // Truncated logs (KIP-320)
-
-    /// Has places that were read under an earlier leader confirmed by the present one: after a change of the cluster all of
-    /// them, otherwise those that a seek has named.
-    pub fn check_epochs(&mut self, cluster: &Cluster, changed: bool) {
-        let epoch_of = |id: &PartitionId| {
-            let state = self.states.get(id)?;
-            Some((*id, state, cluster.partition(&state.partition)?.epoch?))
-        };
-        let all: Vec<_> = if changed {
-            self.states.keys().filter_map(epoch_of).collect()
-        } else {
-            self.unchecked.iter().filter_map(epoch_of).collect()
-        };
-        let checked: Vec<_> = all.iter().map(|(id, ..)| *id).collect();
-        let news: Vec<_> = all
-            .into_iter()
-            .filter_map(|(id, state, epoch)| state.needs_validation(epoch).then_some((id, epoch)))
-            .collect();
-        checked.iter().for_each(|id| {
-            self.unchecked.remove(id);
-        });
-        for (id, epoch) in news {
-            self.change(id, |state| state.validating = Some(epoch));
-        }
-    }
-
-    /// The partitions whose leader has to confirm our place, with the epoch to ask about.
-    pub fn unvalidated(&self) -> impl Iterator<Item = (PartitionId, &TopicPartition, i32)> {
-        self.unvalidated.iter().filter_map(|id| {
-            let state = self.states.get(id)?;
-            Some((*id, &state.partition, state.fetch?.epoch?))
-        })
-    }
-
-    /// The leader has answered about `asked` with the largest epoch up to it and its end; `None` where it cannot be asked.
-    pub fn validated(&mut self, id: PartitionId, asked: i32, answer: Option<(i32, i64)>) {
-        let Some(state) = self.states.get(&id) else { return };
-        let (Some(position), Some(fetch), Some(epoch)) =
-            (state.position, state.fetch, state.validating)
-        else {
-            return;
-        };
-        if fetch.epoch != Some(asked) {
-            return; // about an earlier place
-        }
-        let judgement = answer.map_or(Judgement::Valid, |answer| judge(position, fetch, answer));
-        match judgement {
-            Judgement::Valid => self.change(id, |state| {
-                state.validating = None;
-                state.validated = Some(epoch);
-            }),
-            Judgement::BufferDoubtful => self.change(id, |state| {
-                state.fetch = Some(position);
-                state.voids += 1;
-                // Without an epoch there is nothing to ask about.
-                state.validating = state.validating.filter(|_| position.epoch.is_some());
-            }),
-            Judgement::Truncated(divergent) => self.truncated(id, position, divergent),
-        }
-    }
-
-    /// A broker found in a fetch that its log parts from ours: has the leader asked, as after an election.
-    pub fn diverged(&mut self, id: PartitionId, leader_epoch: i32) {
-        self.change(id, |state| {
-            if state.fetch.is_some_and(|place| place.epoch.is_some()) {
-                state.validating = Some(leader_epoch);
-            }
-        });
-    }
-
-    fn truncated(&mut self, id: PartitionId, position: Place, divergent: Option<Place>) {
-        let policy = self.policy;
-        let Some(state) = self.states.get(&id) else { return };
-        let (partition, offset) = (&state.partition, position.offset);
-        match divergent {
-            _ if policy == OffsetReset::None => self.change(id, |state| {
-                state.truncation = Some(Truncation { position: offset, divergent });
-                state.validating = None;
-            }),
-            Some(place) => {
-                log::warn!(target: "kafka_blocking::fetch", "{partition}: the log was truncated: going from offset {offset} back to {}", place.offset);
-                self.change(id, |state| state.go_to(place));
-            }
-            None => {
-                log::warn!(target: "kafka_blocking::fetch", "{partition}: the log no longer has what was read before offset {offset}, resetting to {policy}");
-                self.change(id, |state| state.lose_position(policy));
-            }
-        }
-    }
-
     // Pausing
 
     /// Neither fetches nor hands out these partitions from now on; what is buffered is kept.
@@ -433,6 +342,12 @@ impl Subscriptions {
     /// Whether somebody waits for a partition since the last call.
     pub fn take_moved(&mut self, id: PartitionId) -> bool {
         self.states.get_mut(&id).is_some_and(|state| std::mem::take(&mut state.moved))
+    }
+
+    /// Whether the state of any partition has changed since [`take_touched`](Self::take_touched).
+    #[must_use]
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// The partitions whose state has changed since the last call.

@@ -139,6 +139,17 @@ impl PartitionState {
         self.replica = None;
     }
 
+    /// The leader knows what we read under another epoch: one in which nothing was written, as the end of a log may have, is
+    /// forgotten with its leader. A fetch that named it would be told again and again that the logs part.
+    pub(super) fn take_epoch(&mut self, epoch: i32) {
+        let fetch = self.fetch.map(|place| place.offset);
+        for place in [&mut self.fetch, &mut self.position].into_iter().flatten() {
+            if Some(place.offset) == fetch {
+                place.epoch = Some(epoch);
+            }
+        }
+    }
+
     /// The leader's epoch is `leader_epoch`: says whether it has to be asked about our place, which an earlier one had.
     pub(super) fn needs_validation(&self, leader_epoch: i32) -> bool {
         let asked = self.validating.or(self.validated);

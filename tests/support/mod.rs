@@ -14,7 +14,7 @@ use kafka_blocking::{
 use scripted_broker::{Record, ScriptedBroker};
 
 /// What a call may take longer than it was told.
-const GRACE: Duration = Duration::from_millis(250);
+pub(crate) const GRACE: Duration = Duration::from_millis(250);
 
 /// Long enough for whatever is to come; reached only where it does not come.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

@@ -1,6 +1,4 @@
-//! What a resolver, the code that users bring along, can do to a consumer: block, panic, call back. It stays usable.
-
-mod support;
+//! A resolver that blocks, panics, or calls back.
 
 use std::{
     io,
@@ -15,7 +13,8 @@ use std::{
 
 use kafka_blocking::{ConsumerHandle, Error, KafkaConsumer, Resolver};
 use scripted_broker::ScriptedBroker;
-use support::{broker_with, builder, ends_within, offsets, take};
+
+use crate::support::{self, broker_with, builder, ends_within, offsets, take};
 
 const POLL: Duration = Duration::from_millis(200);
 
