@@ -32,6 +32,7 @@ pub fn create_compacted_topic(java: &JavaTool, topic: &str, codec: &str) -> Vec<
         for _ in 0..20 {
             let left = java.list(topic, &[]);
             if left.iter().all(|record| record.key.as_deref().is_some_and(is_kept)) {
+                java.wait_until_decided(topic);
                 return left;
             }
             assert!(Instant::now() < patience, "{topic} was not compacted: {left:?}");
@@ -73,6 +74,7 @@ pub fn transactional_history(java: &JavaTool, topic: &str, partitions: i32, code
         steps.extend(ending);
     }
     java.transactions(topic, &Value::Array(steps), &[("compression.type", codec)]);
+    java.wait_until_decided(topic);
 }
 
 fn keys_kept_and_removed(writer: &str) -> Value {

@@ -41,7 +41,7 @@ fn fault_228_an_open_transaction_ends_what_is_read_until_it_is_committed_or_time
 
     assert_eq!(values(&Way::Next.list(&everything).unwrap()), ["before", "first", "after it"]);
     assert_eq!(values(&Way::Next.list(&committed).unwrap()), ["before"]);
-    assert_stays_at(&committed, 0, 1, 3);
+    assert_stays_at(&committed, ("open", 0), 1, 3);
     assert_eq!(ends(&committed), [1, 0]);
     assert_eq!(ends(&everything), [3, 0]);
     assert_eq!(lookups(&committed, &[0]).unwrap(), java.lookups("open", &[0], COMMITTED));
@@ -49,6 +49,7 @@ fn fault_228_an_open_transaction_ends_what_is_read_until_it_is_committed_or_time
     assert_eq!(committed.position(("open", 0)).unwrap(), 1, "the end of what is decided");
 
     java.transactions("open", &json!([["commit", "waits"]]), &[]);
+    java.wait_until_decided("open");
     assert_eq!(values(&Way::Next.list(&committed).unwrap()), ["first", "after it"]);
     assert_eq!(ends(&committed), [4, 0], "behind the marker");
 
@@ -80,6 +81,7 @@ fn fault_229_transactions_larger_than_a_fetch_read_as_java_reads_them() {
         java.create_topic(&topic, PARTITIONS, 1, &[]);
         let settings = [("compression.type", codec), ("batch.size", "6000")];
         java.transactions(&topic, &large_transactions(&topic), &settings);
+        java.wait_until_decided(&topic);
         for isolation in ISOLATIONS {
             for limit in
                 [("max_partition_fetch_bytes", "9000"), ("fetch_max_bytes", "9000"), ONE_BATCH]
@@ -87,6 +89,32 @@ fn fault_229_transactions_larger_than_a_fetch_read_as_java_reads_them() {
                 assert_reads_as_java(&java, &topic, PARTITIONS, isolation, &[limit]);
             }
         }
+    }
+}
+
+#[test]
+fn fault_229_a_large_transaction_is_read_when_it_is_committed_and_never_when_it_is_aborted() {
+    let (java, _logs) = single_node();
+    java.create_topic("later", 1, 1, &[]);
+    let limit = ("max_partition_fetch_bytes", "9000");
+    let [committed, everything] = ["read_committed", "read_uncommitted"]
+        .map(|level| open(java.bootstrap(), "later", 1, &[limit, ("isolation_level", level)]));
+    let mut position = 0;
+    for (end, way) in ["commit", "abort", "abort", "commit", "abort", "commit"].iter().zip(WAYS) {
+        let wanted: Vec<String> = (0..40).map(|n| format!("{end} {n} {:900}", "")).collect();
+        let mut steps = vec![json!(["begin", "later"])];
+        for value in &wanted {
+            steps.push(json!(["send", "later", {"partition": 0, "value": value}]));
+        }
+        java.transactions("later", &Value::Array(steps), &[("batch.size", "6000")]);
+        assert_eq!(values(&way.list(&everything).unwrap()), wanted, "before its end is known");
+        assert_stays_at(&committed, ("later", 0), position, position + 40);
+        java.transactions("later", &json!([[end, "later"]]), &[]);
+        java.wait_until_decided("later");
+        let wanted = if *end == "commit" { wanted } else { Vec::new() };
+        assert_eq!(values(&way.list(&committed).unwrap()), wanted, "{end}, {way:?}");
+        position += 41;
+        assert_eq!(committed.position(("later", 0)).unwrap(), position, "behind the marker");
     }
 }
 
@@ -121,9 +149,8 @@ fn large_transactions(topic: &str) -> Value {
 }
 
 /// Polls until it has been told the high watermark, and once more: nothing comes and the position stays.
-fn assert_stays_at(consumer: &KafkaConsumer, partition: i32, position: i64, highwater: i64) {
+fn assert_stays_at(consumer: &KafkaConsumer, at: (&str, i32), position: i64, highwater: i64) {
     let patience = Instant::now() + PATIENCE;
-    let at = ("open", partition);
     loop {
         let told = consumer.highwater(at).unwrap() == Some(highwater);
         assert_eq!(Way::Poll.read(consumer, SOON).unwrap(), []);
@@ -152,6 +179,7 @@ fn single_node() -> (JavaTool, LogsOnFailure<'static>) {
 }
 
 const PARTITIONS: i32 = 3;
+const WAYS: [Way; 6] = [Way::Next, Way::Poll, Way::Batch, Way::Poll, Way::Next, Way::Batch];
 const ISOLATIONS: [&str; 2] = ["read_committed", "read_uncommitted"];
 const COMMITTED: &[(&str, &str)] = &[("isolation.level", "read_committed")];
 /// A batch that is larger than the limit comes alone.

@@ -3,7 +3,7 @@ use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -95,6 +95,19 @@ impl JavaTool {
         let command = json!({"do": "lookups", "topic": topic, "times": times,
             "settings": object(settings)});
         array(&self.ask(command)["partitions"]).iter().map(lookups).collect()
+    }
+
+    /// Waits until no transaction is open in a topic: brokers write the markers some time after a producer was told that its
+    /// transaction has ended.
+    pub fn wait_until_decided(&self, topic: &str) {
+        let ends = |isolation| -> Vec<i64> {
+            let lookups = self.lookups(topic, &[], &[("isolation.level", isolation)]);
+            lookups.iter().map(|partition| partition.end).collect()
+        };
+        let patience = Instant::now() + Duration::from_secs(20);
+        while ends("read_committed") != ends("read_uncommitted") {
+            assert!(Instant::now() < patience, "a transaction is open in {topic}");
+        }
     }
 
     /// A consumer of all partitions of a topic that stays; without settings it begins at the earliest records.
