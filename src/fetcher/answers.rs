@@ -10,7 +10,7 @@ use crate::{
         connection::{RequestId, later},
         fetch_stream::{FetchPiece, RecordsPiece},
     },
-    protocol::fetch::{FetchResponse, FetchableTopicResponse, PartitionData},
+    protocol::fetch::{EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData},
     subscriptions::{Marks, PartitionId, Place},
     types::TopicPartition,
 };
@@ -235,7 +235,8 @@ impl Fetcher {
         if let Some(Reading { id, leader_epoch, .. }) = reading
             && answer.diverging_epoch.end_offset >= 0
         {
-            self.handle_divergence(node, id, leader_epoch.unwrap_or(UNKNOWN_EPOCH), cx);
+            let epoch = leader_epoch.unwrap_or(UNKNOWN_EPOCH);
+            self.handle_divergence(node, id, epoch, &answer.diverging_epoch, cx);
         }
         if let Some(topic) = topic.filter(|_| answer.current_leader.leader_id >= 0) {
             Self::take_hint(&TopicPartition::new(topic, answer.partition_index), answer, cx);
@@ -256,8 +257,16 @@ impl Fetcher {
     }
 
     /// A broker finds that its log parts from what was read: the leader is asked, and decides.
-    fn handle_divergence(&mut self, node: i32, id: PartitionId, epoch: i32, cx: &mut Context<'_>) {
-        cx.subscriptions.diverged(id, epoch);
+    fn handle_divergence(
+        &mut self,
+        node: i32,
+        id: PartitionId,
+        leader_epoch: i32,
+        parts: &EpochEndOffset,
+        cx: &mut Context<'_>,
+    ) {
+        let told = is_leader(node, id, cx).then_some((parts.epoch, parts.end_offset));
+        cx.subscriptions.diverged(id, leader_epoch, told);
         // Where the leader finds nothing, the same may come again.
         cx.subscriptions.back_off(id, later(cx.now, self.retry_backoff));
         if !is_leader(node, id, cx) {

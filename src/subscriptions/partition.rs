@@ -72,6 +72,8 @@ pub struct PartitionState {
     pub validating: Option<i32>,
     /// The leader's epoch that was asked so last.
     pub validated: Option<i32>,
+    /// What the leader has told in a fetch of the epoch to ask about, and its end: counts where it cannot be asked.
+    pub told: Option<(i32, i64)>,
     /// What came of it, where no policy says how to go on.
     pub truncation: Option<Truncation>,
     /// Whom to read from instead of the leader.
@@ -92,6 +94,7 @@ impl PartitionState {
             marks: Marks::default(),
             validating: None,
             validated: None,
+            told: None,
             truncation: None,
             replica: None,
         }
@@ -124,6 +127,7 @@ impl PartitionState {
         self.moved = true;
         self.voids += 1;
         self.validating = None;
+        self.told = None;
         self.truncation = None;
         self.replica = None;
     }
@@ -135,6 +139,7 @@ impl PartitionState {
         self.retry_at = None;
         self.voids += 1;
         self.validating = None;
+        self.told = None;
         self.truncation = None;
         self.replica = None;
     }

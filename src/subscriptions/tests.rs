@@ -81,3 +81,32 @@ fn fault_148_out_of_range_without_a_policy_is_an_error_that_keeps_the_position()
     assert_eq!(s.state(id).unwrap().offset(), Some(7));
     assert_eq!(s.state(id).unwrap().fetch_offset(), Some(7));
 }
+
+/// A partition that was read up to an offset in an epoch.
+fn read_up_to(policy: OffsetReset, place: Place) -> (Subscriptions, PartitionId) {
+    let mut s = Subscriptions::new(policy);
+    s.assign(partitions(&[0])).unwrap();
+    let id = s.id(&("t", 0).into()).unwrap();
+    s.set_position(id, place);
+    (s, id)
+}
+
+#[test]
+fn where_the_leader_cannot_be_asked_what_it_told_in_a_fetch_counts() {
+    let place = Place { offset: 10, epoch: Some(3) };
+    let (mut s, id) = read_up_to(OffsetReset::Earliest, place);
+    s.diverged(id, 5, Some((2, 7)));
+    s.validated(id, 3, None);
+    assert_eq!(s.state(id).unwrap().position, Some(Place { offset: 7, epoch: Some(2) }));
+    assert_eq!(s.unvalidated().count(), 0);
+}
+
+#[test]
+fn fault_161_where_nobody_can_be_asked_reading_goes_on() {
+    let place = Place { offset: 10, epoch: Some(3) };
+    let (mut s, id) = read_up_to(OffsetReset::Earliest, place);
+    s.diverged(id, 5, None);
+    assert_eq!(s.state(id).unwrap().wanted(), None);
+    s.validated(id, 3, None);
+    assert_eq!(s.state(id).unwrap().wanted(), Some(place));
+}

@@ -51,11 +51,13 @@ impl Subscriptions {
         if fetch.epoch != Some(asked) {
             return; // about an earlier place
         }
+        let answer = answer.or(state.told);
         let judgement = answer.map_or(Judgement::Valid, |answer| judge(position, fetch, answer));
         match judgement {
             Judgement::Valid => self.change(id, |state| {
                 state.validating = None;
                 state.validated = Some(epoch);
+                state.told = None;
                 if let Some((known, _)) = answer.filter(|(known, _)| *known >= 0) {
                     state.take_epoch(known);
                 }
@@ -63,6 +65,7 @@ impl Subscriptions {
             Judgement::BufferDoubtful => self.change(id, |state| {
                 state.fetch = Some(position);
                 state.voids += 1;
+                state.told = None;
                 // Without an epoch there is nothing to ask about.
                 state.validating = state.validating.filter(|_| position.epoch.is_some());
             }),
@@ -70,11 +73,13 @@ impl Subscriptions {
         }
     }
 
-    /// A broker found in a fetch that its log parts from ours: has the leader asked, as after an election.
-    pub fn diverged(&mut self, id: PartitionId, leader_epoch: i32) {
+    /// A broker found in a fetch that its log parts from ours: has the leader asked, as after an election. Where it cannot be
+    /// asked, `told` counts, which is what the leader said of the epoch in the fetch; `None` where a follower did.
+    pub fn diverged(&mut self, id: PartitionId, leader_epoch: i32, told: Option<(i32, i64)>) {
         self.change(id, |state| {
             if state.fetch.is_some_and(|place| place.epoch.is_some()) {
                 state.validating = Some(leader_epoch);
+                state.told = told;
             }
         });
     }
