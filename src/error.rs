@@ -184,7 +184,8 @@ pub enum Error {
         codec: Box<str>,
     },
 
-    /// A batch is larger than an option allows. kafka-python: `RecordTooLargeError`.
+    /// A batch is larger than an option allows: raise that, or seek past the batch. Where a broker cut the batch off, its end
+    /// is not known, and the offset to seek to may lie in it still. kafka-python: `RecordTooLargeError`.
     #[error("the batch in {partition} at offset {offset} is larger than {limit} bytes ({option})")]
     RecordTooLarge {
         /// The partition.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kafka_blocking::{
     ErrorCode,
-    protocol::{fetch::FetchRequest, list_offsets::ListOffsetsRequest},
+    protocol::{fetch::FetchRequest, list_offsets::ListOffsetsRequest, metadata::MetadataRequest},
 };
 use scripted_broker::{Follower, Reach, Simulation};
 
@@ -318,4 +318,47 @@ fn behaviour_48_a_replica_whose_log_parts_from_the_leaders_is_left() {
     let (asked, _) = next_comes(&mut sim, ms(2_000));
     assert!(asked.iter().all(|node| *node == 1), "{asked:?}");
     all_is_well(&sim);
+}
+
+#[test]
+fn behaviour_48_a_replica_of_which_metadata_do_not_know_yet_is_not_asked_for_in_vain() {
+    let mut sim = near_node_2();
+    sim.cluster.on::<MetadataRequest>().rewrite(|response| {
+        for p in response.topics.iter_mut().flat_map(|t| t.partitions.iter_mut()) {
+            p.replica_nodes.retain(|node| *node != 2);
+        }
+    });
+    let took = sim.run_until(MINUTE, |sim| sim.received().len() == 1);
+    assert!(took < ms(1_000), "{took:?}");
+    sim.run_for(ms(3_000));
+    assert!(fetches(&sim) < 20, "{} fetches in three seconds", fetches(&sim));
+    all_is_well(&sim);
+}
+
+#[test]
+fn behaviour_48_a_partition_that_the_replica_does_not_have_leaves_others_there() {
+    let mut sim = near_node_2();
+    sim.cluster.state.add_partitions("t", 1);
+    sim.cluster.state.append("t", 1, ["other"]);
+    sim.cluster.changed();
+    sim.assign([("t", 0), ("t", 1)]);
+    sim.run_until(MINUTE, |sim| sim.received().len() == 2);
+    sim.run_for(ms(1_000));
+    // Only of the first partition the follower says that it does not have it.
+    sim.cluster.on::<FetchRequest>().node(2).once().rewrite(|response| {
+        for p in response.responses.iter_mut().flat_map(|t| t.partitions.iter_mut()) {
+            if p.partition_index == 0 {
+                p.error_code = ErrorCode::OFFSET_OUT_OF_RANGE.0;
+                p.records = Vec::new().into();
+            }
+        }
+    });
+    append(&mut sim, 1);
+    sim.run_until(MINUTE, |sim| sim.received().len() == 3);
+    let before = fetches(&sim);
+    sim.cluster.state.append("t", 1, ["other"]);
+    sim.cluster.changed();
+    sim.run_until(MINUTE, |sim| sim.received().len() == 4);
+    assert!(fetched_from(&sim, before - 1).contains(&2), "{:?}", fetched_from(&sim, before - 1));
+    assert!(sim.errors().is_empty() && sim.spins().is_empty(), "{:?}", sim.errors());
 }

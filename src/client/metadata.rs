@@ -151,6 +151,14 @@ impl Metadata {
         self.answer = None;
     }
 
+    /// Nobody looked at the sockets for this long.
+    pub fn was_away(&mut self, time: Duration) {
+        self.refresh.was_away(time);
+        if let Some(asking) = &mut self.asking {
+            asking.inquiry.was_away(time);
+        }
+    }
+
     // What came in
 
     /// A request of ours was answered, or failed; says whether it was ours.

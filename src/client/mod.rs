@@ -242,6 +242,11 @@ impl KafkaClient {
     /// Nobody looked at the sockets for this long.
     pub fn was_away(&mut self, time: Duration) {
         self.connections.values_mut().for_each(|(_, connection)| connection.was_away(time));
+        for node in self.nodes.values_mut() {
+            if let Link::Resolving { since } = &mut node.link {
+                *since = later(*since, time);
+            }
+        }
     }
 
     /// Closes the connection to a node, if there is one; another one may be made at once.

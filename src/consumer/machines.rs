@@ -78,6 +78,8 @@ impl Machines {
     /// The time is `now`: tells every machine what has happened, and lets it say what to send.
     pub fn handle(&mut self, now: Instant) {
         self.client.handle_timeout(now);
+        // Before answers that are there already: they may be of a leader that is none any more.
+        self.check_epochs(false);
         while let Some(event) = self.client.poll_event() {
             self.route(event, now);
         }
@@ -90,7 +92,7 @@ impl Machines {
             }
             self.subscriptions.update_from(self.metadata.cluster());
         }
-        self.subscriptions.check_epochs(self.metadata.cluster(), changed);
+        self.check_epochs(changed);
         let mut cx = Context {
             subscriptions: &mut self.subscriptions,
             metadata: &mut self.metadata,
@@ -114,6 +116,7 @@ impl Machines {
     /// Nobody looked at the sockets for this long: no answer was late meanwhile.
     pub fn was_away(&mut self, time: Duration) {
         self.client.was_away(time);
+        self.metadata.was_away(time);
         self.fetcher.was_away(time);
         self.resets.was_away(time);
         self.validation.was_away(time);
@@ -203,6 +206,13 @@ impl Machines {
         parts.extend(obstacles.into_iter().flatten().map(ToOwned::to_owned));
         parts.retain(|part| !part.is_empty());
         Error::Timeout { operation, after, cause: parts.join("; ").into() }
+    }
+
+    fn check_epochs(&mut self, changed: bool) {
+        let answers = self.metadata.answers();
+        if self.subscriptions.check_epochs(self.metadata.cluster(), answers, changed) {
+            self.metadata.request_update();
+        }
     }
 
     fn route(&mut self, event: ClientEvent, now: Instant) {

@@ -61,7 +61,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         self.with_driver(|driver| driver.machines.subscriptions.seek(&partition, place))
     }
 
-    /// Goes to the first offset of partitions, or of [`ALL_ASSIGNED`].
+    /// Goes to the first offset of partitions, or of [`ALL_ASSIGNED`]. As in kafka-python, an empty list stands for all that
+    /// are assigned.
     ///
     /// Lazy: the offset is looked up by the next call that reads, or asks for the [`position`](Self::position). Does not block.
     ///
@@ -94,7 +95,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     /// Goes behind the last offset of partitions, or of [`ALL_ASSIGNED`]; with `isolation_level` `read_committed`, to the first
-    /// offset of the oldest open transaction if there is one.
+    /// offset of the oldest open transaction if there is one. As in kafka-python, an empty list stands for all that are assigned.
     ///
     /// Lazy, as [`seek_to_beginning`](Self::seek_to_beginning) is, with an example there: records that are written before the
     /// offset is looked up are skipped, too. Does not block.
@@ -157,8 +158,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         let partition = partition.into();
         let until = deadline(timeout);
         self.with_driver(|driver| {
-            let id = driver.machines.subscriptions.id(&partition)?;
             let ended = driver.run_until(until, &self.signals, |m| {
+                // Looked up each time: a topic that is made anew has other ones.
+                let id = match m.subscriptions.id(&partition) {
+                    Ok(id) => id,
+                    Err(error) => return Some(Err(error)),
+                };
                 if let Some(stuck) = m.subscriptions.stuck_at(id) {
                     return Some(Err(stuck));
                 }
@@ -213,7 +218,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     /// Goes on with partitions that were [paused](Self::pause), where they were left. Resuming others does nothing. Does not
-    /// block.
+    /// block. Where nothing of them is buffered, their leader is asked at once, as after a [`seek`](Self::seek).
     ///
     /// An example is at [`pause`](Self::pause).
     ///

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{AbortedFilter, Context, Fetched, Fetcher, Flight, Item, Reading, SILENCE};
 use crate::{
-    Error, ErrorCode,
+    Error, ErrorCode, IsolationLevel,
     client::NodeKey,
     net::{
         connection::{RequestId, later},
@@ -132,7 +132,9 @@ impl Fetcher {
         let (offset, leader_epoch) = (ask.offset, ask.leader_epoch);
         match ErrorCode(answer.error_code) {
             ErrorCode::NONE => {
-                let aborted = answer.aborted_transactions.clone().and_then(AbortedFilter::new);
+                let committed = self.options.isolation == IsolationLevel::ReadCommitted;
+                let aborted = answer.aborted_transactions.clone().filter(|_| committed);
+                let aborted = aborted.and_then(AbortedFilter::new);
                 flight.reading = Some(Reading { id, offset, leader_epoch, aborted });
                 cx.subscriptions.set_marks(id, marks(answer));
                 if answer.preferred_read_replica >= 0 {
@@ -141,7 +143,7 @@ impl Fetcher {
             }
             ErrorCode::OFFSET_OUT_OF_RANGE if !is_leader(node, id, cx) => {
                 // A follower's log may lag, or begin later: the leader knows.
-                self.leave_follower(node, cx);
+                self.refuse_follower(id, cx);
             }
             code => self.handle_partition_error(node, id, offset, code, cx),
         }

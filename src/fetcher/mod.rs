@@ -97,6 +97,8 @@ pub struct Fetcher {
     ready: VecDeque<Ready>,
     ready_bytes: usize,
     parked: Parked,
+    /// Partitions that were paused while a request was under way that asks for them.
+    lingering: BTreeSet<PartitionId>,
     /// Followers that have failed, and until when they are not read from.
     distrusted: BTreeMap<i32, Instant>,
     cluster_seen: u64,
@@ -166,6 +168,7 @@ impl Fetcher {
             ready: VecDeque::new(),
             ready_bytes: 0,
             parked: Parked::default(),
+            lingering: BTreeSet::new(),
             distrusted: BTreeMap::new(),
             cluster_seen: 0,
         }
@@ -185,8 +188,10 @@ impl Fetcher {
         for flight in self.nodes.values_mut().filter_map(|n| n.flight.as_mut()) {
             flight.suspect_at = later(flight.suspect_at, time);
         }
-        for at in self.nodes.values_mut().filter_map(|n| n.reach_by.as_mut()) {
-            *at = later(*at, time);
+        for node in self.nodes.values_mut() {
+            for at in [&mut node.reach_by, &mut node.hurry_at].into_iter().flatten() {
+                *at = later(*at, time);
+            }
         }
     }
 
@@ -265,8 +270,10 @@ impl Fetcher {
         for id in touched {
             if cx.subscriptions.is_paused(id) && self.is_under_way(id) {
                 // What was asked for will be there when it is resumed; then, or with the next request, this is looked at.
+                self.lingering.insert(id);
                 continue;
             }
+            self.lingering.remove(&id);
             let ask = self.ask_for(id, cx);
             let home = ask.as_ref().map(|(node, _)| *node);
             if let Some(old) = self.homes.get(&id).copied().filter(|old| Some(*old) != home) {
@@ -409,10 +416,13 @@ impl Fetcher {
         }
     }
 
-    /// Asks a broker no longer for what was paused.
+    /// Asks a broker no longer for what was paused while a request was under way.
     fn drop_paused(&mut self, node: i32, cx: &Context<'_>) {
-        for (id, _) in cx.subscriptions.paused() {
-            if self.homes.get(&id) == Some(&node) {
+        let here: Vec<PartitionId> =
+            self.lingering.iter().copied().filter(|id| self.homes.get(id) == Some(&node)).collect();
+        for id in here {
+            self.lingering.remove(&id);
+            if cx.subscriptions.is_paused(id) {
                 self.homes.remove(&id);
                 self.nodes.entry(node).or_default().session.drop_member(id);
             }

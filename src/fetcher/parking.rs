@@ -42,6 +42,10 @@ impl Fetcher {
                 self.park(id, subscriptions);
             } else {
                 let parked = self.parked.take(id);
+                if !parked.is_empty() {
+                    // Nobody waits: there is something to hand out.
+                    subscriptions.take_moved(id);
+                }
                 self.ready_bytes += parked.iter().map(size).sum::<usize>();
                 self.ready.extend(parked);
             }

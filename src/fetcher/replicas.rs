@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Context, Fetcher};
+use super::{Context, Fetcher, SILENCE};
 use crate::{
     client::{NodeKey, Role, cluster::Partition},
     net::connection::later,
@@ -26,13 +26,9 @@ impl Fetcher {
         known: &Partition,
         cx: &Context<'_>,
     ) -> i32 {
-        let Some(replica) = state.replica else { return leader };
-        let good = cx.now < replica.until
-            && replica.leader_epoch == known.epoch
-            && known.replicas.contains(&replica.node)
-            && cx.metadata.cluster().has_broker(replica.node)
-            && !self.is_distrusted(replica.node, cx.now);
-        if !good {
+        let Some(replica) = state.replica.filter(|r| !r.refused) else { return leader };
+        let good = cx.now < replica.until && replica.leader_epoch == known.epoch;
+        if !good || !self.is_usable(replica.node, known, cx) {
             return leader;
         }
         self.retries.insert((replica.until, id));
@@ -49,11 +45,12 @@ impl Fetcher {
     ) {
         let Some(state) = cx.subscriptions.state(id) else { return };
         let known = cx.metadata.cluster().partition(&state.partition);
-        let leader_epoch = known.and_then(|p| p.epoch);
-        if known.is_none_or(|p| p.leader != Some(leader)) || node == leader {
+        let Some(known) = known.filter(|p| p.leader == Some(leader) && node != leader) else {
             return; // No leader, or no news.
-        }
-        if self.is_distrusted(node, cx.now) || !cx.metadata.cluster().has_broker(node) {
+        };
+        let refused =
+            state.replica.is_some_and(|r| r.refused && r.node == node && cx.now < r.until);
+        if refused || !self.is_usable(node, known, cx) {
             self.distrust(node, cx.now);
             cx.metadata.request_update();
             // Without the rack it should send records; one that names the same again must not make us spin.
@@ -61,8 +58,25 @@ impl Fetcher {
             return;
         }
         log::debug!(target: "kafka_blocking::fetch", "{}: reading from node {node}, as the leader {leader} prefers", state.partition);
-        let until = later(cx.now, self.replica_max_age);
-        cx.subscriptions.set_replica(id, Some(Replica { node, until, leader_epoch }));
+        // However small metadata_max_age_ms is.
+        let until = later(cx.now, self.replica_max_age.max(SILENCE));
+        let replica = Replica { node, until, leader_epoch: known.epoch, refused: false };
+        cx.subscriptions.set_replica(id, Some(replica));
+    }
+
+    /// A follower does not have what was asked for, or cannot give it: the leader is asked about this partition. Whether it
+    /// can be read from otherwise shows when the leader names it again.
+    pub(super) fn refuse_follower(&mut self, id: PartitionId, cx: &mut Context<'_>) {
+        let replica = cx.subscriptions.state(id).and_then(|state| state.replica);
+        let until = later(cx.now, DISTRUST);
+        cx.subscriptions.set_replica(id, replica.map(|r| Replica { until, refused: true, ..r }));
+    }
+
+    /// Whether a broker has the partition, as far as is known, and did not fail lately.
+    fn is_usable(&self, node: i32, known: &Partition, cx: &Context<'_>) -> bool {
+        known.replicas.contains(&node)
+            && cx.metadata.cluster().has_broker(node)
+            && !self.is_distrusted(node, cx.now)
     }
 
     /// Reads from the leaders what was read from this follower, because it failed; says whether there was anything.

@@ -52,8 +52,9 @@ pub struct Subscriptions {
     unresolved: BTreeSet<PartitionId>,
     /// Partitions whose state has changed since [`take_touched`](Self::take_touched).
     touched: BTreeSet<PartitionId>,
-    /// Partitions whose place a seek has named, under an epoch that is yet to be compared with the leader's.
-    unchecked: BTreeSet<PartitionId>,
+    /// Partitions whose place has an epoch that is yet to be compared with the leader's, and how many answers of metadata
+    /// there were when that was tried first.
+    unchecked: BTreeMap<PartitionId, Option<u64>>,
     /// Partitions whose place the leader has to confirm.
     unvalidated: BTreeSet<PartitionId>,
     /// Partitions that can go on only by a seek.
@@ -79,7 +80,7 @@ impl Subscriptions {
             next_id: 1,
             unresolved: BTreeSet::new(),
             touched: BTreeSet::new(),
-            unchecked: BTreeSet::new(),
+            unchecked: BTreeMap::new(),
             unvalidated: BTreeSet::new(),
             stuck: BTreeSet::new(),
             paused: BTreeSet::new(),
@@ -159,9 +160,13 @@ impl Subscriptions {
     /// A topic was deleted and made anew: offsets of the old one mean nothing, so its partitions begin where the policy says.
     pub fn restart(&mut self, topic: &str) {
         let all: BTreeSet<TopicPartition> = self.ids.keys().cloned().collect();
-        let kept = all.iter().filter(|p| p.topic() != topic).cloned().collect();
+        let (old, kept): (BTreeSet<_>, BTreeSet<_>) =
+            all.iter().cloned().partition(|p| p.topic() == topic);
+        let paused = self.paused().map(|(_, p)| p.clone()).filter(|p| old.contains(p)).collect();
         self.set_assignment(&kept);
         self.set_assignment(&all);
+        // All of them are assigned.
+        let _ = self.pause(&paused);
     }
 
     // Positions
@@ -176,7 +181,7 @@ impl Subscriptions {
             state.go_to(place);
             state.validated = None;
         });
-        self.unchecked.insert(id);
+        self.unchecked.insert(id, None);
         Ok(())
     }
 
@@ -209,6 +214,11 @@ impl Subscriptions {
     /// Records up to here are buffered; the rest is asked for later. The broker that sent them had confirmed our place, as
     /// of this epoch of the leader.
     pub fn advance_fetch(&mut self, id: PartitionId, place: Place, leader_epoch: Option<i32>) {
+        let before = self.states.get(&id).and_then(|state| state.fetch?.epoch);
+        if before.is_none() && place.epoch.is_some() {
+            // What is read may be of a leader that is none any more: there was nothing to ask about when that was noticed.
+            self.unchecked.insert(id, None);
+        }
         self.change(id, |state| {
             state.fetch = Some(place);
             state.validated = state.validated.max(leader_epoch);
@@ -218,8 +228,7 @@ impl Subscriptions {
     /// What was buffered is lost: fetches again from the position, not before `retry_at`.
     pub fn refetch(&mut self, id: PartitionId, retry_at: Option<Instant>) {
         self.change(id, |state| {
-            // While a position is looked for, there is nothing to fetch from.
-            state.fetch = state.position.filter(|_| state.reset.is_none());
+            state.back_to_position();
             state.retry_at = retry_at;
         });
     }
@@ -227,7 +236,7 @@ impl Subscriptions {
     /// Drops what is buffered: fetches again from the position.
     pub fn void(&mut self, id: PartitionId) {
         self.change(id, |state| {
-            state.fetch = state.position.filter(|_| state.reset.is_none());
+            state.back_to_position();
             state.voids += 1;
         });
     }
@@ -473,13 +482,10 @@ impl Subscriptions {
         for partition in dropped {
             if let Some(id) = self.ids.remove(&partition) {
                 self.states.remove(&id);
-                for set in [
-                    &mut self.unresolved,
-                    &mut self.unchecked,
-                    &mut self.unvalidated,
-                    &mut self.stuck,
-                    &mut self.paused,
-                ] {
+                self.unchecked.remove(&id);
+                for set in
+                    [&mut self.unresolved, &mut self.unvalidated, &mut self.stuck, &mut self.paused]
+                {
                     set.remove(&id);
                 }
                 self.touched.insert(id);

@@ -36,6 +36,8 @@ pub struct Replica {
     pub until: Instant,
     /// The leader's epoch in which it was named.
     pub leader_epoch: Option<i32>,
+    /// It did not have what was asked for: not to be read from, and not to be named again.
+    pub refused: bool,
 }
 
 /// A log that parts from what was read: what was read last is no longer in it.
@@ -72,6 +74,8 @@ pub struct PartitionState {
     pub validating: Option<i32>,
     /// The leader's epoch that was asked so last.
     pub validated: Option<i32>,
+    /// The place was read under a later epoch than that of the leader which metadata name: they are too old to go by.
+    pub ahead: bool,
     /// What the leader has told in a fetch of the epoch to ask about, and its end: counts where it cannot be asked.
     pub told: Option<(i32, i64)>,
     /// What came of it, where no policy says how to go on.
@@ -94,6 +98,7 @@ impl PartitionState {
             marks: Marks::default(),
             validating: None,
             validated: None,
+            ahead: false,
             told: None,
             truncation: None,
             replica: None,
@@ -115,7 +120,8 @@ impl PartitionState {
     /// The offset and epoch to ask for, if it is the time for it.
     #[must_use]
     pub fn wanted(&self) -> Option<Place> {
-        self.fetch.filter(|_| self.validating.is_none() && self.truncation.is_none())
+        let held = self.validating.is_some() || self.ahead || self.truncation.is_some();
+        self.fetch.filter(|_| !held)
     }
 
     /// Goes on from a place that was not reached by reading: what is buffered is void.
@@ -127,9 +133,20 @@ impl PartitionState {
         self.moved = true;
         self.voids += 1;
         self.validating = None;
+        self.ahead = false;
         self.told = None;
         self.truncation = None;
         self.replica = None;
+    }
+
+    /// Has what comes after the position fetched again.
+    pub(super) fn back_to_position(&mut self) {
+        // While a position is looked for, there is nothing to fetch from.
+        self.fetch = self.position.filter(|_| self.reset.is_none());
+        // What was said was said of what was fetched ahead; without an epoch there is nothing to ask about.
+        self.told = None;
+        let epoch = self.fetch.and_then(|place| place.epoch);
+        self.validating = self.validating.filter(|_| epoch.is_some());
     }
 
     /// Has the position looked for; the one before counts no longer.
@@ -139,6 +156,7 @@ impl PartitionState {
         self.retry_at = None;
         self.voids += 1;
         self.validating = None;
+        self.ahead = false;
         self.told = None;
         self.truncation = None;
         self.replica = None;
@@ -155,13 +173,13 @@ impl PartitionState {
         }
     }
 
-    /// The leader's epoch is `leader_epoch`: says whether it has to be asked about our place, which an earlier one had.
+    /// The leader's epoch is `leader_epoch`: says whether it has to be asked about our place, which another one had.
     pub(super) fn needs_validation(&self, leader_epoch: i32) -> bool {
         let asked = self.validating.or(self.validated);
         self.fetch
             .or(self.position)
             .and_then(|place| place.epoch)
-            .is_some_and(|epoch| epoch < leader_epoch)
+            .is_some_and(|epoch| epoch != leader_epoch)
             && asked.is_none_or(|asked| asked < leader_epoch)
     }
 }

@@ -1,35 +1,45 @@
 //! Truncated logs (KIP-320): which places a new leader has to confirm, and what its answers mean for them.
 
+use std::collections::BTreeSet;
+
 use super::{
     PartitionId, Place, Subscriptions, Truncation,
     partition::{Judgement, judge},
 };
 use crate::{client::cluster::Cluster, consumer::options::OffsetReset, types::TopicPartition};
 
+/// So many answers that say the same are believed, when a place is ahead of the leader that they name.
+const TRUSTED_ANSWERS: u64 = 2;
+
 impl Subscriptions {
-    /// Has places that were read under an earlier leader confirmed by the present one: after a change of the cluster all of
-    /// them, otherwise those that a seek has named.
-    pub fn check_epochs(&mut self, cluster: &Cluster, changed: bool) {
-        let epoch_of = |id: &PartitionId| {
-            let state = self.states.get(id)?;
-            Some((*id, state, cluster.partition(&state.partition)?.epoch?))
-        };
-        let all: Vec<_> = if changed {
-            self.states.keys().filter_map(epoch_of).collect()
-        } else {
-            self.unchecked.iter().filter_map(epoch_of).collect()
-        };
-        let checked: Vec<_> = all.iter().map(|(id, ..)| *id).collect();
-        let news: Vec<_> = all
-            .into_iter()
-            .filter_map(|(id, state, epoch)| state.needs_validation(epoch).then_some((id, epoch)))
-            .collect();
-        checked.iter().for_each(|id| {
-            self.unchecked.remove(id);
-        });
-        for (id, epoch) in news {
-            self.change(id, |state| state.validating = Some(epoch));
+    /// Has places that were read under another leader confirmed by the present one: after a change of the cluster all of
+    /// them, otherwise those that have an epoch only now. `answers` counts what metadata came; says whether newer are needed.
+    pub fn check_epochs(&mut self, cluster: &Cluster, answers: u64, changed: bool) -> bool {
+        let all = if changed { self.states.keys().copied().collect() } else { BTreeSet::new() };
+        let mut stale = false;
+        for id in self.unchecked.keys().copied().chain(all).collect::<BTreeSet<_>>() {
+            let Some(state) = self.states.get(&id) else { continue };
+            let Some(known) = cluster.partition(&state.partition) else { continue };
+            let place = state.fetch.or(state.position).and_then(|place| place.epoch);
+            let ahead = known.epoch.is_some_and(|epoch| place.is_some_and(|place| place > epoch));
+            let since = *self.unchecked.entry(id).or_default().get_or_insert(answers);
+            if ahead && answers < since + TRUSTED_ANSWERS {
+                // An old leader would find that it never heard of the place, and metadata that are old name that one.
+                stale = true;
+                self.change(id, |state| state.ahead = true);
+                continue;
+            }
+            let validating = known.epoch.filter(|epoch| state.needs_validation(*epoch));
+            self.unchecked.remove(&id);
+            if state.ahead || validating.is_some() {
+                self.change(id, |state| {
+                    state.ahead = false;
+                    state.told = None;
+                    state.validating = validating.or(state.validating);
+                });
+            }
         }
+        stale
     }
 
     /// The partitions whose leader has to confirm our place, with the epoch to ask about.
@@ -63,11 +73,8 @@ impl Subscriptions {
                 }
             }),
             Judgement::BufferDoubtful => self.change(id, |state| {
-                state.fetch = Some(position);
+                state.back_to_position();
                 state.voids += 1;
-                state.told = None;
-                // Without an epoch there is nothing to ask about.
-                state.validating = state.validating.filter(|_| position.epoch.is_some());
             }),
             Judgement::Truncated(divergent) => self.truncated(id, position, divergent),
         }

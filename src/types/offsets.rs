@@ -85,6 +85,7 @@ impl From<&Self> for OffsetAndMetadata {
 
 impl From<&OffsetAndTimestamp> for OffsetAndMetadata {
     fn from(found: &OffsetAndTimestamp) -> Self {
+        // The epoch of the record at the offset, where that of the record before it is meant: the log has that one as well.
         Self::new(found.offset).with_leader_epoch(found.leader_epoch)
     }
 }

@@ -50,6 +50,11 @@ impl Inquiry {
         self.backoff.reset();
     }
 
+    /// Nobody looked at the sockets for this long.
+    pub(super) fn was_away(&mut self, time: Duration) {
+        self.in_flight.values_mut().for_each(|(_, sent)| *sent = later(*sent, time));
+    }
+
     /// It was put to a node.
     pub(super) fn sent(&mut self, id: RequestId, node: NodeKey, now: Instant) {
         self.in_flight.insert(id, (node, now));
