@@ -66,7 +66,7 @@ impl Fetcher {
 
     /// A follower does not have what was asked for, or cannot give it: the leader is asked about this partition. Whether it
     /// can be read from otherwise shows when the leader names it again.
-    pub(super) fn refuse_follower(&mut self, id: PartitionId, cx: &mut Context<'_>) {
+    pub(super) fn refuse_follower(&self, id: PartitionId, cx: &mut Context<'_>) {
         let replica = cx.subscriptions.state(id).and_then(|state| state.replica);
         let until = later(cx.now, DISTRUST);
         cx.subscriptions.set_replica(id, replica.map(|r| Replica { until, refused: true, ..r }));
