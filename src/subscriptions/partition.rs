@@ -126,12 +126,24 @@ impl PartitionState {
 
     /// Goes on from a place that was not reached by reading: what is buffered is void.
     pub(super) fn go_to(&mut self, place: Place) {
+        self.leave();
         self.position = Some(place);
         self.fetch = Some(place);
         self.reset = None;
-        self.retry_at = None;
         self.moved = true;
+    }
+
+    /// Has the position looked for; the one before counts no longer.
+    pub(super) fn lose_position(&mut self, policy: OffsetReset) {
+        self.leave();
+        self.fetch = None;
+        self.reset = Some(policy);
+    }
+
+    /// Forgets what was buffered, found out and waited for at the place where it was.
+    fn leave(&mut self) {
         self.voids += 1;
+        self.retry_at = None;
         self.validating = None;
         self.ahead = false;
         self.told = None;
@@ -147,19 +159,6 @@ impl PartitionState {
         self.told = None;
         let epoch = self.fetch.and_then(|place| place.epoch);
         self.validating = self.validating.filter(|_| epoch.is_some());
-    }
-
-    /// Has the position looked for; the one before counts no longer.
-    pub(super) fn lose_position(&mut self, policy: OffsetReset) {
-        self.reset = Some(policy);
-        self.fetch = None;
-        self.retry_at = None;
-        self.voids += 1;
-        self.validating = None;
-        self.ahead = false;
-        self.told = None;
-        self.truncation = None;
-        self.replica = None;
     }
 
     /// The leader knows what we read under another epoch: one in which nothing was written, as the end of a log may have, is
