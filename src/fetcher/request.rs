@@ -68,3 +68,7 @@ fn name_or_id(partition: &TopicPartition, id: Option<Uuid>, by_id: bool) -> (Str
         _ => (partition.topic().to_owned(), Uuid::default()),
     }
 }
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

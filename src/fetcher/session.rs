@@ -238,4 +238,158 @@ mod tests {
         session.answered(77);
         assert_eq!(session.next_request(true, true).session_epoch, 1);
     }
+
+    fn with_id(n: i32, offset: i64, id: u8) -> Ask {
+        Ask { topic_id: Some(Uuid([id; 16])), ..ask(n, offset) }
+    }
+
+    #[test]
+    fn what_was_wanted_last_is_known_as_told_only_after_a_request() {
+        let mut session = Session::default();
+        assert!(session.is_empty() && !session.has_changes());
+        session.want(1, ask(1, 10));
+        assert!(session.has_changes() && !session.is_empty());
+        assert_eq!(session.told(1), None);
+        session.next_request(true, true);
+        assert!(!session.has_changes() && !session.is_empty());
+        assert_eq!(session.told(1), Some(&ask(1, 10)));
+        session.want(1, ask(1, 15));
+        assert!(session.has_changes());
+        assert_eq!(session.told(1), Some(&ask(1, 10)));
+        session.drop_member(1);
+        assert!(session.is_empty() && !session.has_changes());
+        assert_eq!(session.told(1), None);
+    }
+
+    #[test]
+    fn a_partition_wanted_again_as_it_was_told_is_no_change() {
+        let mut session = established();
+        session.want(2, ask(2, 25));
+        session.want(2, ask(2, 20));
+        assert!(!session.has_changes());
+        assert_eq!(session.next_request(true, true).asks, []);
+    }
+
+    #[test]
+    fn topics_have_ids_once_all_have_them_that_are_asked_for_or_forgotten() {
+        let mut session = Session::default();
+        session.want(1, with_id(1, 10, 8));
+        assert!(session.all_have_ids());
+        session.want(2, ask(2, 20));
+        assert!(!session.all_have_ids());
+        session.next_request(true, false);
+        session.answered(77);
+        session.drop_member(2);
+        assert!(!session.all_have_ids(), "the one to forget has none");
+        session.next_request(true, false);
+        assert!(session.all_have_ids());
+    }
+
+    #[test]
+    fn a_topic_made_anew_is_asked_for_by_its_new_id_and_its_old_one_is_forgotten() {
+        for (by_id, forgotten) in [(true, 1), (false, 0)] {
+            let mut session = Session::default();
+            session.want(1, with_id(1, 10, 8));
+            session.next_request(true, by_id);
+            session.answered(77);
+            session.want(1, with_id(1, 0, 9));
+            let next = session.next_request(true, by_id);
+            assert_eq!(next.asks, [with_id(1, 0, 9)]);
+            assert_eq!(next.forgotten.len(), forgotten, "by name it is the same: {by_id}");
+            assert!(next.forgotten.iter().all(|(_, id)| *id == Some(Uuid([8; 16]))));
+        }
+    }
+
+    #[test]
+    fn a_partition_that_moves_on_is_not_forgotten() {
+        let mut session = Session::default();
+        session.want(1, with_id(1, 10, 8));
+        session.next_request(true, true);
+        session.answered(77);
+        session.want(1, with_id(1, 11, 8));
+        assert_eq!(session.next_request(true, true).forgotten, []);
+    }
+
+    #[test]
+    fn a_partition_assigned_anew_by_the_same_id_is_not_forgotten() {
+        let mut session = Session::default();
+        session.want(1, with_id(1, 10, 8));
+        session.next_request(true, true);
+        session.answered(77);
+        session.drop_member(1);
+        session.want(9, with_id(1, 0, 8));
+        assert_eq!(session.next_request(true, true).forgotten, []);
+    }
+
+    #[test]
+    fn only_the_partition_that_is_asked_for_anew_is_not_forgotten() {
+        for by_id in [true, false] {
+            let mut session = established();
+            session.drop_member(1);
+            session.want(2, ask(2, 25));
+            let next = session.next_request(true, by_id);
+            assert_eq!(next.forgotten, [(("t", 1).into(), None)]);
+            assert_eq!(next.asks, [ask(2, 25)]);
+        }
+    }
+
+    #[test]
+    fn a_full_request_forgets_nothing() {
+        let mut session = established();
+        session.drop_member(1);
+        session.reset(false);
+        let next = session.next_request(true, true);
+        assert_eq!((next.session_id, next.session_epoch), (77, 0), "closes the session it had");
+        assert_eq!((offsets(&next), next.forgotten.len()), (vec![(2, 20)], 0));
+    }
+
+    #[test]
+    fn a_request_without_sessions_says_so_and_names_all() {
+        let mut session = established();
+        let next = session.next_request(false, true);
+        assert_eq!((next.session_id, next.session_epoch), (0, -1));
+        assert_eq!(offsets(&next), [(1, 10), (2, 20)]);
+    }
+
+    #[test]
+    fn a_session_that_was_not_given_is_asked_for_again() {
+        let mut session = established();
+        session.answered(0);
+        let next = session.next_request(true, true);
+        assert_eq!((next.session_id, next.session_epoch), (0, 0));
+    }
+
+    #[test]
+    fn full_requests_begin_with_each_of_three_in_order() {
+        let mut session = established();
+        session.want(3, ask(3, 30));
+        session.rotation = 0;
+        let mut order = || -> Vec<i32> {
+            let next = session.next_request(false, true);
+            next.asks.iter().map(|a| a.partition.partition()).collect()
+        };
+        assert_eq!(order(), [2, 3, 1]);
+        assert_eq!(order(), [3, 1, 2]);
+        assert_eq!(order(), [1, 2, 3]);
+        assert_eq!(order(), [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_full_request_for_nothing_is_possible() {
+        let next = Session::default().next_request(true, true);
+        assert_eq!((next.asks.len(), next.forgotten.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_has_changed_goes_in_the_order_of_assignment() {
+        let mut session = established();
+        session.want(1, ask(1, 11));
+        session.want(2, ask(2, 21));
+        let first = session.next_request(true, true);
+        assert_eq!(first.asks, [ask(1, 11), ask(2, 21)]);
+        session.answered(77);
+        session.want(1, ask(1, 12));
+        session.want(2, ask(2, 22));
+        assert_eq!(session.next_request(true, true).asks, [ask(1, 12), ask(2, 22)]);
+    }
 }

@@ -518,3 +518,6 @@ fn set_member(set: &mut BTreeSet<PartitionId>, id: PartitionId, member: bool) {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod truncation_tests;
