@@ -46,7 +46,6 @@ impl Fetcher {
                     // Nobody waits: there is something to hand out.
                     subscriptions.take_moved(id);
                 }
-                self.ready_bytes += parked.iter().map(size).sum::<usize>();
                 self.ready.extend(parked);
             }
         }
