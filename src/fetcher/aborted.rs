@@ -81,11 +81,9 @@ mod tests {
     }
 
     fn filter(aborted: &[(i64, i64)]) -> AbortedFilter {
-        let named = aborted.iter().map(|&(producer_id, first_offset)| AbortedTransaction {
-            producer_id,
-            first_offset,
-            ..AbortedTransaction::default()
-        });
+        let named = aborted
+            .iter()
+            .map(|&(producer_id, first_offset)| AbortedTransaction { producer_id, first_offset });
         AbortedFilter::new(named.collect()).unwrap()
     }
 

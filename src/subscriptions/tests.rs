@@ -8,6 +8,11 @@ use crate::{
     },
 };
 
+#[allow(clippy::disallowed_methods, reason = "any time will do: nothing waits for it")]
+fn some_time() -> Instant {
+    Instant::now()
+}
+
 pub(super) fn at(offset: i64) -> Place {
     Place { offset, epoch: None }
 }
@@ -276,7 +281,7 @@ fn a_pattern_takes_over_the_topics_that_match() {
     s.update_from(&cluster_of(&[("t", 1), ("t2", 1)]));
     assert_eq!(names(&s), ["t-0", "t2-0"]);
     assert_eq!(s.subscription(), Some(&["t".into(), "t2".into()].into()));
-    assert_eq!(s.topics(), Interest::Matching(pattern.clone()));
+    assert_eq!(s.topics(), Interest::Matching(pattern));
     s.subscribe_pattern(TopicPattern::new("u", true).unwrap(), &cluster_of(&[("u", 1)])).unwrap();
     assert_eq!(names(&s), ["u-0"]);
 }
@@ -396,7 +401,7 @@ fn what_is_asked_for_is_ahead_of_the_position_until_the_buffer_is_dropped() {
 
 #[test]
 fn a_partition_is_left_alone_until_its_time_or_until_it_is_over() {
-    let later = Instant::now();
+    let later = some_time();
     let (mut s, ids) = assigned(OffsetReset::Earliest, &[0]);
     let retry_at = |s: &Subscriptions| s.state(ids[0]).unwrap().retry_at;
     s.back_off(ids[0], later);
@@ -445,8 +450,7 @@ fn marks_that_are_not_told_stay() {
 
 #[test]
 fn a_follower_is_left_by_its_partitions_alone() {
-    let replica =
-        |node| Replica { node, until: Instant::now(), leader_epoch: None, refused: false };
+    let replica = |node| Replica { node, until: some_time(), leader_epoch: None, refused: false };
     let (mut s, ids) = assigned(OffsetReset::Earliest, &[0, 1, 2]);
     s.set_replica(ids[0], Some(replica(5)));
     s.set_replica(ids[1], Some(replica(6)));
