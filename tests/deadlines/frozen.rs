@@ -5,7 +5,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, waitpid,
+};
 
 use crate::{
     dead::{Causes, calls_end_in_time},
@@ -53,7 +55,10 @@ impl BrokerProcess {
     }
 
     fn freeze(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::STOP).unwrap();
+        // It answers until all its threads stand still.
+        waitpid(Some(pid), WaitOptions::UNTRACED).unwrap();
     }
 }
 
