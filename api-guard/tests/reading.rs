@@ -24,7 +24,7 @@ fn functions_are_written_with_all_that_callers_notice() {
     let source = r#"
         pub const fn plain(a: u8, mut b: &mut [u8], (c, d): (i32, i32)) -> Option<u8> { None }
         pub async unsafe fn with<'a, T: Clone + 'a, const N: usize>(t: &'a [T; N]) -> Box<dyn Iterator<Item = T> + 'a>
-        where Vec<T>: Into<String> { unimplemented!() }
+        where Vec<T>: Into<String> { panic!() }
         pub extern "C" fn callback(f: fn(&str) -> bool, g: impl for<'b> Fn(&'b str) -> &'b str, p: *const u8) {}
         pub fn opaque<T: Iterator>(t: T) -> impl Iterator<Item = T::Item> + Send { t }
         pub fn qualified(x: <Vec<u8> as IntoIterator>::Item) -> Result<(), std::io::Error> { Ok(()) }
@@ -142,7 +142,7 @@ fn names_of_other_crates_and_names_that_users_lack_are_told() {
         mod inner { pub struct Unnamed; }
         pub fn give(tokens: proc_macro::TokenStream) -> inner::Unnamed { inner::Unnamed }
         pub struct Own;
-        impl From<Own> for proc_macro::Literal { fn from(_: Own) -> Self { unimplemented!() } }
+        impl From<Own> for proc_macro::Literal { fn from(_: Own) -> Self { panic!() } }
     "#;
     let api = read("foreign", source);
     assert_eq!(api.foreign, ["proc_macro::Literal", "proc_macro::TokenStream"]);
