@@ -38,8 +38,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// [`Error::UnsupportedCodec`], [`Error::RecordTooLarge`], [`Error::Deserialization`]: the position stays, later calls repeat the error until the
     /// caller seeks, and other partitions go on in between. [`Error::OffsetOutOfRange`], [`Error::NoOffsetForPartition`],
     /// [`Error::LogTruncation`] where `auto_offset_reset` is `none`. [`Error::TopicAuthorizationFailed`]. [`Error::Wakeup`] after
-    /// [`ConsumerHandle::wakeup`](crate::ConsumerHandle::wakeup) and [`ConsumerHandle::stop`](crate::ConsumerHandle::stop). [`Error::IllegalState`] while nothing is subscribed or
-    /// assigned. [`Error::Closed`].
+    /// [`ConsumerHandle::wakeup`](crate::ConsumerHandle::wakeup) and [`ConsumerHandle::stop`](crate::ConsumerHandle::stop).
+    /// [`Error::IllegalState`] while nothing is subscribed or assigned. [`Error::Closed`].
     ///
     /// kafka-python: `poll(timeout_ms)`.
     pub fn poll(&self, timeout: Duration) -> Result<ConsumerRecords<K, V>> {
