@@ -11,6 +11,9 @@ pub use code::ErrorCode;
 /// A [`Result`](std::result::Result) whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What code of the user may fail with: a deserializer, an assignor.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Everything that a call of this crate can fail with.
 ///
 /// The variants stand in the order of whose fault it is: the caller's, the network's, the broker's, the data's.

@@ -90,11 +90,14 @@ pub mod setting {
 pub use crate::{
     client::options::{ClientOptions, DnsLookup},
     consumer::{
-        ALL_ASSIGNED, BatchRecords, BoxError, ConsumerHandle, ConsumerRecord, ConsumerRecords,
-        Content, Deserializer, KafkaConsumer, Raw, RecordBatch, RecordBuilder, Records, Utf8,
+        ALL_ASSIGNED, BatchRecords, ConsumerHandle, ConsumerRecord, ConsumerRecords, Content,
+        Deserializer, KafkaConsumer, Raw, RecordBatch, RecordBuilder, Records, Utf8,
         options::{ConsumerBuilder, OffsetReset},
     },
-    error::{BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart, Result},
+    error::{
+        BoxError, BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart,
+        Result,
+    },
     net::{resolver::Resolver, socket_options::socket},
     records::{Header, Headers, RecordRef, TimestampType},
     types::{IsolationLevel, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition},

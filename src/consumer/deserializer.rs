@@ -1,11 +1,8 @@
 //! How the bytes of keys and values become what the user wants to see.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::sync::Arc;
 
-use crate::{Headers, consumer::record::Content};
-
-/// What a deserializer may fail with.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
+use crate::{Headers, consumer::record::Content, error::BoxError};
 
 /// Makes a `T` of the bytes of a key or value.
 ///

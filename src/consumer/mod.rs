@@ -30,7 +30,7 @@ mod topics;
 pub use batch::{BatchRecords, RecordBatch};
 use cursor::Cursor;
 use deserializer::Deserializers;
-pub use deserializer::{BoxError, Deserializer, Utf8};
+pub use deserializer::{Deserializer, Utf8};
 use driver::{Driver, Ended, Signals, deadline};
 pub use handle::ConsumerHandle;
 pub use iter::Records;

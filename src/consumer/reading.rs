@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::{
     ConsumerRecord, ConsumerRecords, Content, KafkaConsumer, RecordBatch, Records, cursor,
-    deserializer::BoxError,
     driver::{Driver, Ended, deadline},
     in_hand::{InHand, Untaken},
 };
-use crate::{DeserializationError, Error, RecordPart, Result, fetcher::Item, subscriptions::Mode};
+use crate::{
+    BoxError, DeserializationError, Error, RecordPart, Result, fetcher::Item, subscriptions::Mode,
+};
 
 impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// Records that are there, by partition; waits up to `timeout` for the first.

@@ -2,8 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use super::deserializer::{BoxError, Shared};
+use super::deserializer::Shared;
 use crate::{
+    error::BoxError,
     records::{Batch, Chunk, Entry, Field, Headers, RecordRef, Text, TimestampType, write_headers},
     types::TopicPartition,
 };

@@ -4,19 +4,24 @@ use crate::options::Refused;
 
 /// Whether brokers allow the name for a topic.
 pub(crate) fn check(name: &str) -> Result<(), Refused> {
+    check_as("a topic's name", name)
+}
+
+/// Whether brokers allow the name for something that has the same rules as a topic, such as an instance of a group.
+pub(crate) fn check_as(what: &str, name: &str) -> Result<(), Refused> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let wrong = if name.is_empty() {
-        "a topic's name must not be empty"
+        "must not be empty"
     } else if name.len() > 249 {
-        "a topic's name has at most 249 characters"
+        "has at most 249 characters"
     } else if name == "." || name == ".." {
-        "a topic's name must be neither . nor .."
+        "must be neither . nor .."
     } else if !name.chars().all(allowed) {
-        "a topic's name has only the characters A-Z a-z 0-9 . _ -"
+        "has only the characters A-Z a-z 0-9 . _ -"
     } else {
         return Ok(());
     };
-    Err(Refused::new(name, wrong))
+    Err(Refused::new(name, format!("{what} {wrong}")))
 }
 
 #[cfg(test)]
