@@ -45,12 +45,14 @@
 //!
 //! # Logging
 //!
-//! Through the crate `log`, with the targets `kafka_blocking::net` (connections), `kafka_blocking::metadata` and
-//! `kafka_blocking::fetch`. `debug` says what happens and is not wrong, `warn` what a user should act on.
+//! Through the crate `log`, with the targets `kafka_blocking::net` (connections), `kafka_blocking::metadata`,
+//! `kafka_blocking::fetch` and `kafka_blocking::group`. `debug` says what happens and is not wrong, `warn` what a user should act on.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 // No part of the stable interface: open for the project's own tests, tools and scripted broker.
+#[doc(hidden)]
+pub mod assignors;
 #[doc(hidden)]
 pub mod client;
 #[doc(hidden)]
@@ -88,6 +90,7 @@ pub mod setting {
 }
 
 pub use crate::{
+    assignors::{AssignmentStrategy, GroupMember, PartitionAssignor, RebalanceProtocol},
     client::options::{ClientOptions, DnsLookup},
     consumer::{
         ALL_ASSIGNED, BatchRecords, ConsumerHandle, ConsumerRecord, ConsumerRecords, Content,

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["records"],
     &["net"],
     &["client"],
+    &["assignors"],
     &["subscriptions"],
     &["fetcher"],
     &["consumer"],
@@ -31,8 +32,17 @@ const CLOCK_READERS: &[&str] = &["consumer/driver.rs"];
 const THREAD_STARTERS: &[&str] = &["net/resolver.rs"];
 
 /// Machines and decoders, which must do the same each time: no order that depends on a hash.
-const ORDERED: &[&str] =
-    &["wire", "protocol", "records", "net", "client", "subscriptions", "fetcher", "consumer"];
+const ORDERED: &[&str] = &[
+    "wire",
+    "protocol",
+    "records",
+    "net",
+    "client",
+    "assignors",
+    "subscriptions",
+    "fetcher",
+    "consumer",
+];
 
 /// The macros that log.
 const LEVELS: &[&str] = &["log::error", "log::warn", "log::info", "log::debug", "log::trace"];

@@ -1,21 +1,24 @@
 //! Which options a consumer has: the table of their names, types, defaults and ranges.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
+    assignors::AssignmentStrategy,
     client::options::client_options,
     consumer::{Content, Deserializer, KafkaConsumer, Raw, deserializer::Deserializers},
     error::Result,
     net::{resolver::Resolver, servers::Servers, socket_options::SocketOptions},
     options::{Millis, Refused, unknown},
-    types::IsolationLevel,
+    types::{IsolationLevel, OffsetAndMetadata, TopicPartition},
 };
 
+mod group;
 mod offset_reset;
 mod refused;
 mod resolve;
 mod topics;
 
+pub use group::{CommitCallback, GroupOptions};
 pub use offset_reset::OffsetReset;
 pub use resolve::{FetchOptions, MetadataOptions, Resolved};
 pub use topics::Topics;
@@ -42,6 +45,7 @@ pub use crate::client::options::{ClientOptions, ConnectionOptions, DnsLookup};
 pub struct ConsumerBuilder<K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> {
     given: ConsumerGiven,
     client: ClientOptions,
+    commit_callback: Option<CommitCallback>,
     deserializers: Deserializers<K, V>,
 }
 
@@ -84,9 +88,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
         self,
         deserializer: impl Deserializer<T>,
     ) -> ConsumerBuilder<T, V> {
-        let Self { given, client, deserializers: Deserializers { value, .. } } = self;
-        let key = Arc::new(deserializer);
-        ConsumerBuilder { given, client, deserializers: Deserializers { key, value } }
+        let (key, value) = (Arc::new(deserializer), self.deserializers.value);
+        ConsumerBuilder {
+            given: self.given,
+            client: self.client,
+            commit_callback: self.commit_callback,
+            deserializers: Deserializers { key, value },
+        }
     }
 
     /// Makes what [`ConsumerRecord::value`](crate::ConsumerRecord::value) gives of a value's bytes, as
@@ -98,9 +106,42 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
         self,
         deserializer: impl Deserializer<T>,
     ) -> ConsumerBuilder<K, T> {
-        let Self { given, client, deserializers: Deserializers { key, .. } } = self;
-        let value = Arc::new(deserializer);
-        ConsumerBuilder { given, client, deserializers: Deserializers { key, value } }
+        let (value, key) = (Arc::new(deserializer), self.deserializers.key);
+        ConsumerBuilder {
+            given: self.given,
+            client: self.client,
+            commit_callback: self.commit_callback,
+            deserializers: Deserializers { key, value },
+        }
+    }
+
+    /// Calls this with the outcome of each commit that nobody waits for: those of auto commit, and those of `commit_async`
+    /// without a callback of its own.
+    ///
+    /// It gets the offsets, and the error where they could not be committed. It runs inside `poll`, `next`, a commit and
+    /// `close`, on the thread that calls the consumer. Consumers that are built of clones of this builder share it, and call
+    /// it one after the other.
+    ///
+    /// Default: none; what fails is logged.
+    ///
+    /// ```
+    /// use kafka_blocking::ConsumerBuilder;
+    ///
+    /// let builder = ConsumerBuilder::new().group_id("my-group").default_offset_commit_callback(|offsets, result| {
+    ///     if let Err(error) = result {
+    ///         eprintln!("{} partitions were not committed: {error}", offsets.len());
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// kafka-python: `default_offset_commit_callback`, whose second argument is an exception or `None`.
+    #[must_use]
+    pub fn default_offset_commit_callback(
+        mut self,
+        callback: impl FnMut(&BTreeMap<TopicPartition, OffsetAndMetadata>, Result<()>) + Send + 'static,
+    ) -> Self {
+        self.commit_callback = Some(CommitCallback::new(callback));
+        self
     }
 
     /// Sets the option of this name to the value that the text says: for configuration files and `-X name=value` flags.
@@ -173,15 +214,23 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
 
 impl Default for ConsumerBuilder {
     fn default() -> Self {
-        let deserializers = Deserializers { key: (), value: () };
-        Self { given: ConsumerGiven::default(), client: ClientOptions::default(), deserializers }
+        Self {
+            given: ConsumerGiven::default(),
+            client: ClientOptions::default(),
+            commit_callback: None,
+            deserializers: Deserializers { key: (), value: () },
+        }
     }
 }
 
 impl<K: ?Sized + Content, V: ?Sized + Content> Clone for ConsumerBuilder<K, V> {
     fn clone(&self) -> Self {
-        let Self { given, client, deserializers } = self;
-        Self { given: given.clone(), client: client.clone(), deserializers: deserializers.clone() }
+        Self {
+            given: self.given.clone(),
+            client: self.client.clone(),
+            commit_callback: self.commit_callback.clone(),
+            deserializers: self.deserializers.clone(),
+        }
     }
 }
 
@@ -190,6 +239,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> fmt::Debug for ConsumerBuilder<K,
         f.debug_struct("ConsumerBuilder")
             .field("given", &self.given)
             .field("client", &self.client)
+            .field("commit_callback", &self.commit_callback)
             .finish_non_exhaustive()
     }
 }
@@ -204,6 +254,70 @@ client_options! {
     ///
     /// kafka-python: the positional arguments, `KafkaConsumer('a', 'b')`.
     topics: Topics = "", shown "none";
+
+    /// The group to be a member of: it divides the partitions of subscribed topics among its members, and keeps the offsets
+    /// that they commit. Sent in every request about the group. `None` stands for none: every consumer reads everything.
+    ///
+    /// A group is known by its name alone. It must not be empty.
+    ///
+    /// ```
+    /// use kafka_blocking::ConsumerBuilder;
+    ///
+    /// let member = ConsumerBuilder::new().topics("my-topic").group_id("my-group");
+    /// let alone = ConsumerBuilder::new().topics("my-topic").group_id(None);
+    /// ```
+    group_id: Option<String> = None;
+
+    /// The name of this program among the members of its group, the same after each start: a static member (KIP-345).
+    /// Where one comes back within [`session_timeout_ms`](Self::session_timeout_ms), it gets the partitions that it had and
+    /// the others notice nothing; so it does not leave the group when it is closed. Sent in every request about the group.
+    ///
+    /// It has 1 to 249 of the characters `A-Z a-z 0-9 . _ -`, is neither `.` nor `..`, and needs a
+    /// [`group_id`](Self::group_id). Of two members with the same name, the older one is shut out.
+    group_instance_id: Option<String> = None;
+
+    /// Milliseconds between two commits where [`enable_auto_commit`](Self::enable_auto_commit) is on.
+    auto_commit_interval_ms: Millis = 5_000;
+
+    /// Whether positions are committed by themselves: every [`auto_commit_interval_ms`](Self::auto_commit_interval_ms)
+    /// inside a call, before partitions go to another member, and when the consumer is closed.
+    ///
+    /// What is committed is what earlier calls have handed out, never a record that the program may still be at work on.
+    /// Without a [`group_id`](Self::group_id) there is nothing to commit to.
+    enable_auto_commit: bool = true;
+
+    /// How the partitions of a group are divided among its members: a list of `"range"`, `"roundrobin"`, `"sticky"` and
+    /// `"cooperative-sticky"`, the most wanted first, or an [`AssignmentStrategy`] with assignors of your own. What all
+    /// members have in common is used. Sent in every request to join.
+    ///
+    /// Kafka-python's and Java's names of the classes are taken as well. The assignors must have a rebalance protocol in
+    /// common; of several, the highest is used.
+    ///
+    /// ```
+    /// use kafka_blocking::ConsumerBuilder;
+    ///
+    /// let text = ConsumerBuilder::new().partition_assignment_strategy("roundrobin");
+    /// let list = ConsumerBuilder::new().partition_assignment_strategy(["roundrobin", "range"]);
+    /// let python = ConsumerBuilder::new().partition_assignment_strategy(["RoundRobinPartitionAssignor"]);
+    /// ```
+    partition_assignment_strategy: AssignmentStrategy = "range,roundrobin", shown "`range,roundrobin`";
+
+    /// Milliseconds that may pass between two calls that read, `poll` or `next`. A member that takes longer leaves its group,
+    /// so that others go on with its partitions. Sent in every request to join as `rebalance_timeout_ms`.
+    ///
+    /// From 1 to 2147483647.
+    max_poll_interval_ms: Millis = 300_000;
+
+    /// Milliseconds without a heartbeat after which the broker takes a member for dead. Sent in every request to join.
+    ///
+    /// From 1 to 2147483647, and within what the broker allows (`group.min.session.timeout.ms` and
+    /// `group.max.session.timeout.ms`). Release 2.0 of kafka-python had 10000.
+    session_timeout_ms: Millis = 45_000;
+
+    /// Milliseconds between two heartbeats of a member of a group.
+    ///
+    /// Must be less than [`session_timeout_ms`](Self::session_timeout_ms), and should be a third of it at most.
+    heartbeat_interval_ms: Millis = 3_000;
 
     /// Bytes that a broker shall have before it answers a fetch; it waits for them up to
     /// [`fetch_max_wait_ms`](Self::fetch_max_wait_ms). Sent in every fetch as `min_bytes`.

@@ -179,12 +179,34 @@ impl FromText for String {
     }
 }
 
+// Text is always a value, so that something may be called `none`.
+impl FromText for Option<String> {
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        Ok(Some(text.to_owned()))
+    }
+}
+
+impl Setting<Self> for Option<String> {
+    fn into_value(self) -> Result<Self, Refused> {
+        Ok(self.map(|text| text.trim().to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn value<T>(setting: impl Setting<T>) -> Result<T, Refused> {
         setting.into_value()
+    }
+
+    #[test]
+    fn an_optional_text_is_none_only_where_none_is_given() {
+        let text = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(value(" none "), text("none"));
+        assert_eq!(value(Some(" a ".to_owned())), text("a"));
+        assert_eq!(value(""), text(""));
+        assert_eq!(value(None::<String>), Ok(None));
     }
 
     #[test]

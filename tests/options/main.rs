@@ -7,6 +7,7 @@
 mod bounds;
 mod connecting;
 mod fetching;
+mod group;
 mod names;
 mod reading;
 mod sharing;

@@ -9,6 +9,7 @@ const SOURCES: &[&str] = &[
     include_str!("bounds.rs"),
     include_str!("connecting.rs"),
     include_str!("fetching.rs"),
+    include_str!("group.rs"),
     include_str!("names.rs"),
     include_str!("reading.rs"),
     include_str!("sharing.rs"),
@@ -17,8 +18,14 @@ const SOURCES: &[&str] = &[
 ];
 
 /// The builder's methods that are no row of its table, but have a test here.
-const BESIDE_THE_TABLE: &[&str] =
-    &["client_options", "key_deserializer", "resolver", "selector", "value_deserializer"];
+const BESIDE_THE_TABLE: &[&str] = &[
+    "client_options",
+    "default_offset_commit_callback",
+    "key_deserializer",
+    "resolver",
+    "selector",
+    "value_deserializer",
+];
 
 /// The keyword arguments of `KafkaConsumer` in the documentation of kafka-python 2.0, in its order.
 const DOCUMENTED: &str = "bootstrap_servers client_id group_id key_deserializer value_deserializer

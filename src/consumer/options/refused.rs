@@ -16,16 +16,7 @@ pub(super) const KNOWN: Known = Known {
 pub(super) const UNSERVED: Unserved = Unserved { not_served: NOT_SERVED, never: NEVER };
 
 const NOT_SERVED: &[&str] = &[
-    // The group.
-    "group_id",
-    "group_instance_id",
-    "enable_auto_commit",
-    "auto_commit_interval_ms",
-    "default_offset_commit_callback",
-    "partition_assignment_strategy",
-    "max_poll_interval_ms",
-    "session_timeout_ms",
-    "heartbeat_interval_ms",
+    // The group protocol of Kafka 4.
     "group_protocol",
     "group_remote_assignor",
 ];
@@ -34,4 +25,8 @@ const NEVER: &[(&str, &str)] = &[
     ("legacy_iterator", "leave it out: there is one kind of iteration"),
     ("key_deserializer", "it is code and no text: call key_deserializer() of the builder"),
     ("value_deserializer", "it is code and no text: call value_deserializer() of the builder"),
+    (
+        "default_offset_commit_callback",
+        "it is code and no text: call default_offset_commit_callback() of the builder",
+    ),
 ];

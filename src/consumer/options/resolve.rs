@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{ConnectionOptions, ConsumerBuilder, ConsumerValues, OffsetReset};
+use super::{
+    CommitCallback, ConnectionOptions, ConsumerBuilder, ConsumerValues, GroupOptions, OffsetReset,
+    group,
+};
 use crate::{
+    assignors::AssignmentStrategy,
     client::options::ResolvedClient,
     consumer::Content,
     error::Result,
@@ -41,6 +45,11 @@ pub struct Resolved {
     pub bootstrap_timeout: Duration,
     /// At least 1 ms.
     pub retry_backoff: Duration,
+    /// The group to be a member of, if there is one.
+    pub group: Option<GroupOptions>,
+    /// With a group: at least one, none twice, and with a protocol in common.
+    pub assignors: AssignmentStrategy,
+    pub commit_callback: Option<CommitCallback>,
 }
 
 /// What the refresh of metadata needs to know.
@@ -73,8 +82,11 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
     #[doc(hidden)]
     pub fn resolve(self) -> Result<Resolved> {
         let client = self.client.resolve()?;
+        let asked_for_auto_commit = self.given.enable_auto_commit == Some(true);
         let values = self.given.complete();
         check(&values, &client)?;
+        let rack: Arc<str> = values.client_rack.as_str().into();
+        let group = group::resolve(&values, &rack, asked_for_auto_commit)?;
         Ok(Resolved {
             connection: with_room_for_fetches(client.connection, &values),
             metadata: MetadataOptions {
@@ -90,7 +102,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
                 max_decompressed: values.max_decompressed_batch_bytes,
                 sessions: values.enable_incremental_fetch_sessions,
                 isolation: values.isolation_level,
-                rack: values.client_rack.into(),
+                rack,
             },
             servers: client.servers,
             topics: values.topics.into_vec(),
@@ -102,6 +114,9 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
             api_timeout: client.api_timeout,
             bootstrap_timeout: client.bootstrap_timeout,
             retry_backoff: client.retry_backoff,
+            group,
+            assignors: values.partition_assignment_strategy,
+            commit_callback: self.commit_callback,
         })
     }
 }

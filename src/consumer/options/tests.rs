@@ -121,6 +121,14 @@ const OTHER_VALUES: &[&[(&str, &str)]] = &[OWN_VALUES, SHARED_VALUES];
 
 const OWN_VALUES: &[(&str, &str)] = &[
     ("topics", "a,b"),
+    ("group_id", "g"),
+    ("group_instance_id", "i"),
+    ("auto_commit_interval_ms", "30"),
+    ("enable_auto_commit", "no"),
+    ("partition_assignment_strategy", "roundrobin"),
+    ("max_poll_interval_ms", "31"),
+    ("session_timeout_ms", "3200"),
+    ("heartbeat_interval_ms", "33"),
     ("fetch_min_bytes", "2"),
     ("fetch_max_wait_ms", "3"),
     ("fetch_max_bytes", "4"),
@@ -378,14 +386,21 @@ fn fault_234_what_the_protocol_counts_in_an_int32_fits_it() {
 fn fault_234_negative_and_empty_values_are_refused() {
     for name in ConsumerBuilder::NAMES {
         let negative = builder().set(name, "-5").resolve();
-        let may =
-            ["client_id", "client_rack", "consumer_timeout_ms", "bootstrap_servers", "topics"];
+        let may = [
+            "bootstrap_servers",
+            "client_id",
+            "client_rack",
+            "consumer_timeout_ms",
+            "group_id",
+            "topics",
+        ];
         assert_eq!(negative.is_ok(), may.contains(name), "{name}: {negative:?}");
         let empty = builder().set(name, "").resolve();
-        // These can be without a value, and `socket_options` and `topics` without an entry.
+        // These can be without a value, and others without an entry.
         let may = [
             "client_rack",
             "consumer_timeout_ms",
+            "partition_assignment_strategy",
             "receive_buffer_bytes",
             "send_buffer_bytes",
             "socket_options",
