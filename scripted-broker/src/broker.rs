@@ -204,6 +204,7 @@ impl ScriptedBroker {
 
     /// A node that was stopped comes back, on the same port.
     pub fn restart(&self, node: i32) {
+        self.with_cluster(|cluster| cluster.revive(node));
         self.command(Command::Listen(node));
     }
 

@@ -13,7 +13,7 @@ use kafka_blocking::{
 };
 
 use crate::{
-    answers::{Body, Outcome, fetch::Plan},
+    answers::{Body, Outcome, Wait},
     requests::LoggedRequest,
     script::{Act, Script, Shaped, When},
     state::State,
@@ -33,7 +33,7 @@ pub enum Output {
 
 /// The machine.
 pub struct Cluster {
-    /// Nodes, topics, logs; after a change of it, [`changed`](Self::changed) lets waiting fetches look again.
+    /// Nodes, topics, logs, groups; after a change of it, [`changed`](Self::changed) lets waiting requests look again.
     pub state: State,
     script: Script,
     connections: BTreeMap<ConnectionId, Connection>,
@@ -57,10 +57,10 @@ struct Connection {
     unanswered: usize,
 }
 
-/// A fetch that has not enough to answer with.
+/// A request that cannot be answered yet.
 struct Waiting {
-    plan: Plan,
-    deadline: Instant,
+    wait: Wait,
+    deadline: Option<Instant>,
     version: i16,
     correlation: i32,
     rules: Vec<usize>,
@@ -111,7 +111,7 @@ impl Cluster {
         }
     }
 
-    /// Lets waiting fetches look again at what there is.
+    /// Lets waiting requests look again at what there is.
     pub fn changed(&mut self) {
         self.changed = true;
     }
@@ -126,18 +126,23 @@ impl Cluster {
         self.changed = true;
     }
 
-    /// A node dies: its connections end, and its fetch sessions are gone.
+    /// A node dies: its connections end, its fetch sessions are gone, and it coordinates no more.
     pub fn kill(&mut self, node: i32) {
         self.paused.remove(&node);
         self.state.node_mut(node).sessions.clear();
         self.close_connections(node);
+        self.state.stop_coordinating(node);
+    }
+
+    /// A node that died is back, with what it coordinates.
+    pub fn revive(&mut self, node: i32) {
+        self.state.node_mut(node).stopped = false;
     }
 
     /// A node closes all its connections.
     pub fn close_connections(&mut self, node: i32) {
         for id in self.connections_of(node) {
-            self.connections.remove(&id);
-            self.outputs.push_back((id, Output::Close));
+            self.close(id);
         }
     }
 
@@ -162,7 +167,7 @@ impl Cluster {
 
     /// A client has closed its connection.
     pub fn lost(&mut self, id: ConnectionId) {
-        self.connections.remove(&id);
+        self.remove(id);
     }
 
     /// Bytes have come from a client.
@@ -175,7 +180,8 @@ impl Cluster {
 
     /// The time is `now`.
     pub fn handle(&mut self, now: Instant) {
-        let again = std::mem::take(&mut self.changed);
+        self.state.handle_groups(&self.paused, now);
+        let again = std::mem::take(&mut self.changed) | self.state.groups.has_answered();
         let due: Vec<ConnectionId> = self
             .connections
             .iter()
@@ -184,6 +190,12 @@ impl Cluster {
             .collect();
         for id in due {
             self.run(id, now);
+        }
+        // What one member has asked may be what others wait for.
+        while self.state.groups.has_answered() {
+            let waiting = self.connections.iter().filter(|(_, c)| c.waits_for_group());
+            let waiting: Vec<ConnectionId> = waiting.map(|(id, _)| *id).collect();
+            waiting.into_iter().for_each(|id| self.run(id, now));
         }
     }
 
@@ -198,7 +210,8 @@ impl Cluster {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let running = self.connections.values().filter(|c| !self.paused.contains(&c.node));
-        running.filter_map(Connection::next_at).min()
+        let groups = self.state.poll_groups(&self.paused);
+        running.filter_map(Connection::next_at).chain(groups).min()
     }
 
     // What is known
@@ -244,9 +257,18 @@ impl Cluster {
     }
 
     fn close(&mut self, id: ConnectionId) {
-        if self.connections.remove(&id).is_some() {
+        if self.remove(id) {
             self.outputs.push_back((id, Output::Close));
         }
+    }
+
+    /// A connection is no more; says whether there was one.
+    fn remove(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.remove(&id) else { return false };
+        if let Some(waiting) = connection.waiting {
+            self.state.forget(&waiting.wait);
+        }
+        true
     }
 
     /// Does all that a connection can do now.
@@ -269,24 +291,13 @@ impl Cluster {
                 }
                 self.outputs.push_back((id, output));
             } else if let Some(waiting) = connection.waiting.take() {
-                let over = now >= waiting.deadline;
-                match self.state.try_fetch(&waiting.plan, over) {
-                    Some(response) => {
-                        let body = Body::new::<protocol::fetch::FetchRequest>(response);
-                        self.answer(
-                            id,
-                            body,
-                            waiting.version,
-                            waiting.correlation,
-                            &waiting.rules,
-                            now,
-                        );
-                    }
-                    None => {
-                        connection.waiting = Some(waiting);
-                        return;
-                    }
-                }
+                let over = waiting.deadline.is_some_and(|at| now >= at);
+                let Some(body) = self.state.try_wait(&waiting.wait, over) else {
+                    connection.waiting = Some(waiting);
+                    return;
+                };
+                let Waiting { version, correlation, rules, .. } = waiting;
+                self.answer(id, body, version, correlation, &rules, now);
             } else if connection.silent {
                 return;
             } else {
@@ -328,36 +339,57 @@ impl Cluster {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let (version, correlation) = (header.api_version, header.correlation_id);
         let rules = self.script.matching(connection.node, header.api_key);
-        // The broker has seen it, whatever becomes of the answer.
-        let outcome = self.state.take(connection.node, header, body);
-        let mut hasty = false;
-        for number in &rules {
-            match self.script.act(*number) {
-                Some(Act::Silence) => return connection.silent = true,
-                Some(Act::Swallow) => return,
-                Some(Act::Close) => return self.close(id),
-                Some(Act::Bytes(bytes)) => {
-                    connection.unanswered -= 1;
-                    return connection.steps.push_back((now, Output::Send(bytes.clone())));
-                }
-                Some(Act::Respond(answer)) => {
-                    let body = answer(body, version);
-                    return self.answer(id, body, version, correlation, &rules, now);
-                }
-                Some(Act::Fail(_)) => hasty = true,
-                _ => {}
+        // The broker has seen it, whatever becomes of the answer; but a group does not do what is refused.
+        let refusals = self.script.refusals(&rules);
+        let outcome = self.state.take(connection.node, header, body, &refusals, now);
+        if self.answer_otherwise(id, &rules, header, body, now) {
+            if let Outcome::Wait(wait) = outcome {
+                self.state.forget(&wait);
             }
+            return;
         }
         match outcome {
             Outcome::Now(body) => self.answer(id, body, version, correlation, &rules, now),
-            Outcome::Fetch(plan) => {
-                let wait = if hasty { Duration::ZERO } else { plan.max_wait };
-                let deadline = now + wait;
-                connection.waiting =
-                    Some(Waiting { plan: *plan, deadline, version, correlation, rules });
+            Outcome::Wait(wait) => {
+                let limit =
+                    if refusals.all.is_some() { Some(Duration::ZERO) } else { wait.limit() };
+                let deadline = limit.map(|limit| now + limit);
+                let Some(connection) = self.connections.get_mut(&id) else { return };
+                connection.waiting = Some(Waiting { wait, deadline, version, correlation, rules });
             }
             Outcome::Refused => self.close(id),
         }
+    }
+
+    /// Does what rules want instead of an answer; says whether there was something.
+    fn answer_otherwise(
+        &mut self,
+        id: ConnectionId,
+        rules: &[usize],
+        header: &RequestHeader,
+        body: &[u8],
+        now: Instant,
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        for number in rules {
+            match self.script.act(*number) {
+                Some(Act::Silence) => connection.silent = true,
+                Some(Act::Swallow) => {}
+                Some(Act::Close) => self.close(id),
+                Some(Act::Bytes(bytes)) => {
+                    connection.unanswered -= 1;
+                    connection.steps.push_back((now, Output::Send(bytes.clone())));
+                }
+                Some(Act::Respond(answer)) => {
+                    let (version, correlation) = (header.api_version, header.correlation_id);
+                    let body = answer(body, version);
+                    self.answer(id, body, version, correlation, rules, now);
+                }
+                _ => continue,
+            }
+            return true;
+        }
+        false
     }
 
     /// Lets the rules change an answer, and puts it on its way.
@@ -391,6 +423,10 @@ impl Cluster {
 impl Connection {
     fn next_at(&self) -> Option<Instant> {
         let step = self.steps.front().map(|(at, _)| *at);
-        step.or_else(|| self.waiting.as_ref().map(|w| w.deadline))
+        step.or_else(|| self.waiting.as_ref().and_then(|w| w.deadline))
+    }
+
+    fn waits_for_group(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|w| matches!(w.wait, Wait::Group { .. }))
     }
 }

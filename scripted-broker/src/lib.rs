@@ -27,6 +27,7 @@ mod batches;
 mod broker;
 mod cluster;
 mod event_loop;
+mod groups;
 mod log;
 mod records;
 mod requests;
@@ -41,6 +42,7 @@ pub use crate::{
     batches::{Marker, encode_marker, encode_transactional},
     broker::ScriptedBroker,
     cluster::{Cluster, ConnectionId, Output},
+    groups::{CommittedOffset, GroupSettings, GroupState, Groups},
     log::{Aborted, Found, Log, Slice},
     records::{Record, encode_batch, seal},
     requests::LoggedRequest,

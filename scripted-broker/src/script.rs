@@ -6,15 +6,21 @@ use std::{
 };
 
 use kafka_blocking::{
-    ErrorCode,
-    protocol::{self, Request},
+    ErrorCode, TopicPartition,
+    protocol::{
+        self, Request, offset_commit::OffsetCommitRequest, offset_fetch::OffsetFetchRequest,
+    },
 };
 
-use crate::{answers::Body, cluster::Output};
+use crate::{
+    answers::{Body, Refusals},
+    cluster::Output,
+};
 
 /// What a rule does with the answer to a request.
 pub(crate) enum Act {
     Fail(ErrorCode),
+    FailPartition(TopicPartition, ErrorCode),
     Delay(Duration),
     Silence,
     Swallow,
@@ -74,6 +80,22 @@ impl Script {
             found.push(number);
         }
         found
+    }
+
+    /// What these rules want a group not to do.
+    pub(crate) fn refusals(&self, rules: &[usize]) -> Refusals {
+        let mut refusals = Refusals::default();
+        for act in rules.iter().filter_map(|number| self.rules.get(*number)).map(|rule| &rule.act) {
+            match act {
+                Act::Fail(code) => refusals.all = Some(*code),
+                Act::FailPartition(partition, code) => {
+                    refusals.partitions.push((partition.clone(), *code));
+                }
+                Act::Respond(_) => refusals.answered = true,
+                _ => {}
+            }
+        }
+        refusals
     }
 
     /// What a rule does; none where the rules were cleared since.
@@ -178,7 +200,8 @@ impl<'a, R> When<'a, R> {
         self.times(1)
     }
 
-    /// Has an error in each place that can have one. A fetch does not wait.
+    /// Has an error in each place that can have one, and for a request of a group where Kafka has that one: beside the
+    /// group, the member or the partition. A fetch does not wait, and a group does not do what is asked.
     pub fn fail(self, code: ErrorCode) {
         self.act(Act::Fail(code));
     }
@@ -257,12 +280,26 @@ where
         })));
     }
 
-    /// Is what `answer` says. A fetch does not wait.
+    /// Is what `answer` says. A fetch does not wait, and a group does not do what is asked.
     pub fn respond(self, mut answer: impl FnMut(&R) -> R::Response + Send + 'static) {
         self.act(Act::Respond(Box::new(move |body, version| {
             let request = protocol::decode_request::<R>(body, version)
                 .unwrap_or_else(|e| panic!("{} v{version}: {e}", R::NAME));
             Body::new::<R>(answer(&request))
         })));
+    }
+}
+
+impl When<'_, OffsetCommitRequest> {
+    /// Has an error beside this partition, whose offset is not stored.
+    pub fn fail_partition(self, topic: &str, partition: i32, code: ErrorCode) {
+        self.act(Act::FailPartition((topic, partition).into(), code));
+    }
+}
+
+impl When<'_, OffsetFetchRequest> {
+    /// Has an error beside this partition.
+    pub fn fail_partition(self, topic: &str, partition: i32, code: ErrorCode) {
+        self.act(Act::FailPartition((topic, partition).into(), code));
     }
 }

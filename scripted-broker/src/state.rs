@@ -7,13 +7,16 @@ use kafka_blocking::{
     net::servers::HostPort,
     protocol::{
         Request, api_versions::ApiVersionsRequest, fetch::FetchRequest,
+        find_coordinator::FindCoordinatorRequest, heartbeat::HeartbeatRequest,
+        join_group::JoinGroupRequest, leave_group::LeaveGroupRequest,
         list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
-        offset_for_leader_epoch::OffsetForLeaderEpochRequest,
+        offset_commit::OffsetCommitRequest, offset_fetch::OffsetFetchRequest,
+        offset_for_leader_epoch::OffsetForLeaderEpochRequest, sync_group::SyncGroupRequest,
     },
     wire::Uuid,
 };
 
-use crate::{answers::session::Sessions, log::Log};
+use crate::{answers::session::Sessions, groups::Groups, log::Log};
 
 /// The cluster.
 #[derive(Debug, Default)]
@@ -27,6 +30,8 @@ pub struct State {
     pub topic_errors: BTreeMap<String, ErrorCode>,
     /// Whether leaders send consumers with a rack to a replica in it: Kafka's `RackAwareReplicaSelector`.
     pub rack_aware: bool,
+    /// The groups of consumers.
+    pub groups: Groups,
     pub(crate) next_topic: u8,
 }
 
@@ -43,6 +48,8 @@ pub struct Node {
     pub alive: bool,
     /// Whether fetch sessions are given.
     pub sessions_allowed: bool,
+    /// Whether it has died; then it coordinates nothing.
+    pub(crate) stopped: bool,
     pub(crate) sessions: Sessions,
 }
 
@@ -93,6 +100,7 @@ impl State {
             versions: default_versions(),
             alive: true,
             sessions_allowed: true,
+            stopped: false,
             sessions: Sessions::default(),
         };
         let nodes = (1..).zip(addresses).map(|(id, address)| (id, node(address))).collect();
@@ -129,7 +137,8 @@ impl State {
     }
 }
 
-/// What a broker answers here without being told how: all versions of it.
+/// What a broker answers here without being told how: all versions of it, but for those of commits that name topics by
+/// their ids only.
 fn default_versions() -> Vec<(i16, i16, i16)> {
     fn row<R: Request>() -> (i16, i16, i16) {
         (R::KEY, *R::VERSIONS.start(), *R::VERSIONS.end())
@@ -139,6 +148,13 @@ fn default_versions() -> Vec<(i16, i16, i16)> {
         row::<ListOffsetsRequest>(),
         row::<MetadataRequest>(),
         row::<ApiVersionsRequest>(),
+        (OffsetCommitRequest::KEY, 0, 9),
+        (OffsetFetchRequest::KEY, 0, 9),
+        row::<FindCoordinatorRequest>(),
+        row::<JoinGroupRequest>(),
+        row::<HeartbeatRequest>(),
+        row::<LeaveGroupRequest>(),
+        row::<SyncGroupRequest>(),
         row::<OffsetForLeaderEpochRequest>(),
     ]
 }

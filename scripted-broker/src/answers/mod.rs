@@ -1,9 +1,12 @@
 //! Which answer a node gives to a request, when nobody has scripted another.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 use kafka_blocking::{
-    ErrorCode,
+    ErrorCode, TopicPartition,
     protocol::{
         self, Request, RequestHeader,
         api_versions::{ApiVersionsRequest, ApiVersionsResponse},
@@ -14,12 +17,16 @@ use kafka_blocking::{
     },
 };
 
-use crate::state::State;
+use crate::{groups::mail::Ticket, state::State};
 
 mod api_versions;
+mod committed;
+mod coordinator;
 pub(crate) mod fetch;
+mod groups;
 mod leader_epochs;
 mod list_offsets;
+mod membership;
 mod metadata;
 mod read;
 mod replica;
@@ -29,6 +36,8 @@ pub(crate) mod session;
 pub(crate) struct Body {
     response: Box<dyn Any + Send>,
     encode: fn(&(dyn Any + Send), i16, i32) -> Vec<u8>,
+    /// Whether it has the error already that a rule wants.
+    refused: bool,
 }
 
 impl Body {
@@ -50,7 +59,15 @@ impl Body {
                 .unwrap_or_else(|e| panic!("the scripted {} response v{version}: {e}", R::NAME));
             out
         }
-        Self { response: Box::new(response), encode: encode::<R> }
+        Self { response: Box::new(response), encode: encode::<R>, refused: false }
+    }
+
+    /// An answer that a rule wants to be an error, and is one.
+    fn refused<R: Request>(response: R::Response) -> Self
+    where
+        R::Response: Send + 'static,
+    {
+        Self { refused: true, ..Self::new::<R>(response) }
     }
 
     /// The response, for changes.
@@ -68,6 +85,9 @@ impl Body {
 
     /// Puts an error in each place of the response that has one.
     pub(crate) fn set_error(&mut self, code: ErrorCode) {
+        if self.refused {
+            return;
+        }
         if let Some(response) = self.get_mut::<ApiVersionsResponse>() {
             response.error_code = code.0;
         } else if let Some(response) = self.get_mut::<MetadataResponse>() {
@@ -100,15 +120,76 @@ impl Body {
 pub(crate) enum Outcome {
     /// It is answered at once.
     Now(Body),
-    /// It is a fetch that may have to wait for records.
-    Fetch(Box<fetch::Plan>),
+    /// It is answered when what it waits for has come about.
+    Wait(Wait),
     /// It is not answered, and the connection is closed: what Kafka does with what it does not understand.
     Refused,
 }
 
+/// What a request waits for.
+#[derive(Debug)]
+pub(crate) enum Wait {
+    /// Records.
+    Fetch(Box<fetch::Plan>),
+    /// The other members of a group.
+    Group { ticket: Ticket, version: i16 },
+}
+
+impl Wait {
+    /// How long at most.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        match self {
+            Self::Fetch(plan) => Some(plan.max_wait),
+            Self::Group { .. } => None,
+        }
+    }
+}
+
+/// The errors that rules want in the place of answers that would change a group.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    pub(crate) all: Option<ErrorCode>,
+    pub(crate) partitions: Vec<(TopicPartition, ErrorCode)>,
+    /// Whether a rule gives the answer.
+    pub(crate) answered: bool,
+}
+
+impl Refusals {
+    fn check(&self, topic: &str, partition: i32) -> Result<(), ErrorCode> {
+        let named = |p: &TopicPartition| p.topic() == topic && p.partition() == partition;
+        let found = self.partitions.iter().find(|(p, _)| named(p));
+        found.map_or(Ok(()), |(_, code)| Err(*code))
+    }
+}
+
 impl State {
+    /// The answer that was waited for, if it has come about, or if the wait is `over`.
+    pub(crate) fn try_wait(&mut self, wait: &Wait, over: bool) -> Option<Body> {
+        match wait {
+            Wait::Fetch(plan) => self.try_fetch(plan, over).map(Body::new::<FetchRequest>),
+            Wait::Group { ticket, version } => {
+                let answer = self.groups.take_answer(*ticket)?;
+                Some(membership::body(answer, *version))
+            }
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn forget(&mut self, wait: &Wait) {
+        if let Wait::Group { ticket, .. } = wait {
+            self.groups.forget(*ticket);
+        }
+    }
+
     /// Takes a request; `body` is what follows its header.
-    pub(crate) fn take(&mut self, node: i32, header: &RequestHeader, body: &[u8]) -> Outcome {
+    pub(crate) fn take(
+        &mut self,
+        node: i32,
+        header: &RequestHeader,
+        body: &[u8],
+        refusals: &Refusals,
+        now: Instant,
+    ) -> Outcome {
         let version = header.api_version;
         let known = self.nodes.get(&node).is_some_and(|n| {
             let own = n.versions.iter().filter(|row| row.0 == header.api_key);
@@ -131,8 +212,8 @@ impl State {
                 Outcome::Now(Body::new::<OffsetForLeaderEpochRequest>(response))
             }),
             FetchRequest::KEY => protocol::decode_request(body, version)
-                .map(|r| Outcome::Fetch(Box::new(self.plan_fetch(node, version, &r)))),
-            _ => return Outcome::Refused,
+                .map(|r| Outcome::Wait(Wait::Fetch(Box::new(self.plan_fetch(node, version, &r))))),
+            _ => self.take_of_group(node, header, body, refusals, now),
         };
         answer.unwrap_or(Outcome::Refused)
     }

@@ -163,6 +163,7 @@ impl Simulation {
 
     /// A node comes back.
     pub fn restart(&mut self, node: u8) {
+        self.cluster.revive(node.into());
         self.network.set_reach(Self::address(node), Reach::Up);
     }
 
