@@ -123,6 +123,47 @@ pub enum Error {
         topics: Vec<String>,
     },
 
+    /// The right to use a group is missing. kafka-python: `GroupAuthorizationFailedError`.
+    #[error("not authorized to access group {group}")]
+    GroupAuthorizationFailed {
+        /// The group.
+        group: Box<str>,
+    },
+
+    /// Offsets were not committed, and committing the same again does not help: partitions are no longer assigned to this
+    /// member, or the group has gone on without it. What was read of them, somebody else reads from the last offset that was
+    /// committed. kafka-python: `CommitFailedError`.
+    #[error("offsets were not committed: {reason}")]
+    CommitFailed {
+        /// Why not.
+        reason: Box<str>,
+    },
+
+    /// Offsets were not committed, because the group is about to assign its partitions anew. Call `poll` or `next`, which
+    /// take part in that, and commit again what is assigned still. kafka-python: `RebalanceInProgressError`.
+    #[error("offsets were not committed: the group is rebalancing; poll, and commit again")]
+    RebalanceInProgress,
+
+    /// Another member with the same `group_instance_id` has taken this one's place in the group, for good: this consumer
+    /// reads and commits nothing any more. kafka-python: `FencedInstanceIdError`.
+    #[error(
+        "another member of the group has the group_instance_id {group_instance_id:?}, and this one's place"
+    )]
+    FencedInstanceId {
+        /// The id that both have.
+        group_instance_id: Box<str>,
+    },
+
+    /// A [`ConsumerRebalanceListener`](crate::ConsumerRebalanceListener) failed. The rebalance went on nevertheless, and the
+    /// next call reads. kafka-python: `KafkaError('User rebalance callback throws an error')`.
+    #[error("the listener's {callback} failed: {source}")]
+    RebalanceListener {
+        /// The method that failed.
+        callback: &'static str,
+        /// What it said.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+
     /// A partition has no position, and `auto_offset_reset` is `none`. kafka-python: `NoOffsetForPartitionError`.
     #[error("{partition} has no position, and auto_offset_reset is none")]
     NoOffsetForPartition {
@@ -221,6 +262,9 @@ impl Error {
         match self {
             Self::Broker(error) => Some(error.code),
             Self::TopicAuthorizationFailed { .. } => Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+            Self::GroupAuthorizationFailed { .. } => Some(ErrorCode::GROUP_AUTHORIZATION_FAILED),
+            Self::RebalanceInProgress => Some(ErrorCode::REBALANCE_IN_PROGRESS),
+            Self::FencedInstanceId { .. } => Some(ErrorCode::FENCED_INSTANCE_ID),
             Self::OffsetOutOfRange { .. } => Some(ErrorCode::OFFSET_OUT_OF_RANGE),
             _ => None,
         }

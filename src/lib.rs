@@ -58,6 +58,8 @@ pub mod client;
 #[doc(hidden)]
 pub mod consumer;
 #[doc(hidden)]
+pub mod coordinator;
+#[doc(hidden)]
 pub mod fetcher;
 #[doc(hidden)]
 pub mod net;
@@ -93,10 +95,12 @@ pub use crate::{
     assignors::{AssignmentStrategy, GroupMember, PartitionAssignor, RebalanceProtocol},
     client::options::{ClientOptions, DnsLookup},
     consumer::{
-        ALL_ASSIGNED, BatchRecords, ConsumerHandle, ConsumerRecord, ConsumerRecords, Content,
-        Deserializer, KafkaConsumer, Raw, RecordBatch, RecordBuilder, Records, Utf8,
+        ALL_ASSIGNED, BatchRecords, ConsumerGroupMetadata, ConsumerHandle,
+        ConsumerRebalanceListener, ConsumerRecord, ConsumerRecords, Content, Deserializer,
+        KafkaConsumer, PendingCommit, Raw, RecordBatch, RecordBuilder, Records, Utf8,
         options::{ConsumerBuilder, OffsetReset},
     },
+    coordinator::GroupState,
     error::{
         BoxError, BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart,
         Result,

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     Error, ErrorCode, Result,
-    client::{KafkaClient, NodeKey, cluster::Cluster, pattern::TopicPattern},
+    client::{KafkaClient, NodeKey, cluster::Cluster, inquiry::Inquiry, pattern::TopicPattern},
     consumer::options::MetadataOptions,
     net::connection::{RequestId, later},
     protocol::{
@@ -20,10 +20,8 @@ use crate::{
     },
 };
 
-mod inquiry;
 mod query;
 
-use inquiry::Inquiry;
 pub use query::Query;
 use query::{Asking, Verdict};
 
@@ -61,10 +59,13 @@ pub struct Metadata {
 }
 
 /// The topics of which something is kept.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Wanted {
     interest: Interest,
+    /// What a call looks up.
     also: BTreeSet<Arc<str>>,
+    /// What other members of the group read.
+    group: BTreeSet<Arc<str>>,
 }
 
 impl Metadata {
@@ -74,7 +75,7 @@ impl Metadata {
         Self {
             options,
             cluster: Cluster::default(),
-            wanted: Wanted { interest: Interest::default(), also: BTreeSet::new() },
+            wanted: Wanted::default(),
             needed: true,
             refresh: Inquiry::new(retry_backoff, now),
             tells_all: false,
@@ -119,6 +120,15 @@ impl Metadata {
             self.ask_at_once(now);
         }
         self.wanted.also = topics;
+    }
+
+    /// Asks about these topics too, which other members of the group read, until others are given here; at once if one is
+    /// new. None is created.
+    pub fn set_group_topics(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) {
+        if topics.iter().any(|name| self.cluster.topic(name).is_none()) {
+            self.ask_at_once(now);
+        }
+        self.wanted.group = topics;
     }
 
     /// Something that is known turned out wrong, or something is missing.
@@ -233,6 +243,12 @@ impl Metadata {
         &mut self.cluster
     }
 
+    /// Whether all that is wanted was asked about since it is.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.refreshed.is_some()
+    }
+
     /// How many answers have come.
     #[must_use]
     pub fn answers(&self) -> u64 {
@@ -261,15 +277,17 @@ impl Metadata {
 
     fn ask_refresh(&mut self, node: NodeKey, aged: bool, client: &mut KafkaClient, now: Instant) {
         let mut topics = self.wanted.named();
-        if topics.is_none() && !aged && !self.wanted.also.is_empty() {
+        let others = self.wanted.others();
+        if topics.is_none() && !aged && others.clone().next().is_some() {
             // Only by its name a topic is told from one that may not be seen.
             let known = self.cluster.topics().map(|(name, _)| name);
-            topics = Some(known.chain(&self.wanted.also).cloned().collect());
+            topics = Some(known.chain(others).cloned().collect());
         }
         self.tells_all = topics.is_none();
-        // What a call looks up is not created, so nothing is for as long as that takes. A pattern creates nothing.
-        let create =
-            self.options.allow_auto_create && self.wanted.also.is_empty() && !self.tells_all;
+        // What a call looks up is not created, so nothing is for as long as that takes, nor is what others read. A pattern
+        // creates nothing.
+        let own = self.wanted.also.is_empty() && self.wanted.group_is_ours();
+        let create = self.options.allow_auto_create && own && !self.tells_all;
         match send(node, topics.as_ref(), create, client, now) {
             Ok(id) => {
                 self.refresh.sent(id, node, now);
@@ -363,7 +381,7 @@ impl Metadata {
         self.errors.clear();
         let missing = |name: &Arc<str>| self.cluster.topic(name).is_none();
         self.needed |= self.wanted.named().is_some_and(|names| names.iter().any(missing))
-            || self.wanted.also.iter().any(missing);
+            || self.wanted.others().any(missing);
         let mut unauthorized = Vec::new();
         for (name, topic) in self.cluster.topics() {
             match topic.error {
@@ -395,6 +413,7 @@ impl Wanted {
     /// Whether anything of a topic is to be kept.
     fn wants(&self, name: &str, internal: bool) -> bool {
         self.also.contains(name)
+            || self.group.contains(name)
             || match &self.interest {
                 Interest::Topics(names) => names.contains(name),
                 Interest::Matching(pattern) => pattern.matches(name, internal),
@@ -405,14 +424,27 @@ impl Wanted {
     fn reads(&self, name: &str) -> bool {
         match &self.interest {
             Interest::Topics(names) => names.contains(name),
-            Interest::Matching(_) => !self.also.contains(name),
+            Interest::Matching(_) => !self.others().any(|other| **other == *name),
+        }
+    }
+
+    /// What somebody else than the reader wants to know of.
+    fn others(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
+        self.also.iter().chain(&self.group)
+    }
+
+    /// Whether the group reads nothing but what is read here.
+    fn group_is_ours(&self) -> bool {
+        match &self.interest {
+            Interest::Topics(names) => self.group.is_subset(names),
+            Interest::Matching(_) => self.group.is_empty(),
         }
     }
 
     /// The topics to name in a request; `None` for all.
     fn named(&self) -> Option<BTreeSet<Arc<str>>> {
         match &self.interest {
-            Interest::Topics(names) => Some(names.union(&self.also).cloned().collect()),
+            Interest::Topics(names) => Some(names.iter().chain(self.others()).cloned().collect()),
             Interest::Matching(_) => None,
         }
     }

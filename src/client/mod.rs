@@ -23,8 +23,10 @@ use crate::{
     records::ChunkPool,
 };
 
+mod choice;
 pub mod cluster;
 mod dial;
+pub(crate) mod inquiry;
 pub mod metadata;
 mod node;
 pub mod options;
@@ -90,9 +92,6 @@ pub struct KafkaClient {
     random: fastrand::Rng,
     pool: ChunkPool,
 }
-
-/// A connection attempt that shows no sign of life for this long is no reason to leave other nodes untried.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 impl KafkaClient {
     /// A client that knows only its bootstrap servers. `seed` decides where jitter and rotation begin.
@@ -169,8 +168,22 @@ impl KafkaClient {
         request: &R,
         now: Instant,
     ) -> Result<RequestId> {
+        self.send_for(key, version, request, self.options.request_timeout, now)
+    }
+
+    /// The same, with a time-out of its own for the answer.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_for<R: Request>(
+        &mut self,
+        key: NodeKey,
+        version: i16,
+        request: &R,
+        timeout: Duration,
+        now: Instant,
+    ) -> Result<RequestId> {
         let id = self.next_request;
-        let timeout = self.options.request_timeout;
         let Some(connection) = self.connection_mut(key) else {
             return Err(Error::IllegalState("no connection to send on".into()));
         };
@@ -191,7 +204,8 @@ impl KafkaClient {
         let gone: Vec<NodeKey> = self
             .nodes
             .iter()
-            .filter(|(key, node)| key.id >= 0 && named.get(&key.id) != Some(&node.host))
+            .filter(|(key, _)| key.id >= 0 && key.role != Role::Coordinator)
+            .filter(|(key, node)| named.get(&key.id) != Some(&node.host))
             .map(|(key, _)| *key)
             .collect();
         for key in gone {
@@ -208,6 +222,23 @@ impl KafkaClient {
             }
         }
         self.close_idle_bootstrap(now);
+    }
+
+    /// Takes over who coordinates the group: the connection to who did so before is closed.
+    pub fn set_coordinator(&mut self, coordinator: Option<(i32, HostPort)>, now: Instant) {
+        let named = coordinator.as_ref().map(|(id, host)| (*id, host));
+        let old = self.nodes.iter().filter(|(key, _)| key.role == Role::Coordinator);
+        let gone = old.filter(|(key, node)| named != Some((key.id, &node.host)));
+        for key in gone.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.close_node(key, now, "the group has another coordinator");
+            self.nodes.remove(&key);
+        }
+        let Some((id, host)) = coordinator else { return };
+        let key = NodeKey { id, role: Role::Coordinator };
+        if !self.nodes.contains_key(&key) {
+            let node = self.new_node(host, now);
+            self.nodes.insert(key, node);
+        }
     }
 
     /// There is fresh evidence that a node lives: its next attempt need not wait.
@@ -239,14 +270,28 @@ impl KafkaClient {
         }
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub fn was_away(&mut self, time: Duration) {
-        self.connections.values_mut().for_each(|(_, connection)| connection.was_away(time));
-        for node in self.nodes.values_mut() {
+    /// Nobody looked for this long at the sockets for records, or at the others.
+    pub fn was_away(&mut self, records: bool, time: Duration) {
+        let theirs = |key: &NodeKey| (key.role == Role::Fetch) == records;
+        let connections = self.connections.values_mut().filter(|(key, _)| theirs(key));
+        connections.for_each(|(_, connection)| connection.was_away(time));
+        for (_, node) in self.nodes.iter_mut().filter(|(key, _)| theirs(key)) {
             if let Link::Resolving { since } = &mut node.link {
                 *since = later(*since, time);
             }
         }
+    }
+
+    /// How long an answer may take.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.options.request_timeout
+    }
+
+    /// What a socket is for.
+    #[must_use]
+    pub fn role(&self, id: ConnectionId) -> Option<Role> {
+        self.connections.get(&id).map(|(key, _)| key.role)
     }
 
     /// Closes the connection to a node, if there is one; another one may be made at once.
@@ -313,16 +358,22 @@ impl KafkaClient {
 
     /// The time is `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout_of(|_| true, now);
+    }
+
+    /// The time is `now` for these connections; nobody looks at the others.
+    pub fn handle_timeout_of(&mut self, theirs: impl Fn(Role) -> bool, now: Instant) {
         let late: Vec<(ConnectionId, Failure)> = self
             .connections
             .iter_mut()
+            .filter(|(_, (key, _))| theirs(key.role))
             .filter_map(|(id, (_, c))| c.handle_timeout(now).err().map(|failure| (*id, failure)))
             .collect();
         for (id, failure) in late {
             self.drop_connection(id, &failure, now);
         }
         let unresolved: Vec<NodeKey> = self.nodes.iter()
-            .filter(|(_, n)| matches!(n.link, Link::Resolving { since } if now >= later(since, n.setup_timeout())))
+            .filter(|(key, n)| theirs(key.role) && matches!(n.link, Link::Resolving { since } if now >= later(since, n.setup_timeout())))
             .map(|(key, _)| *key).collect();
         for key in unresolved {
             let node = self.nodes.get_mut(&key).expect("listed above");
@@ -355,8 +406,15 @@ impl KafkaClient {
     /// When to call [`handle_timeout`](Self::handle_timeout) next.
     #[must_use]
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let connections = self.connections.values().map(|(_, c)| c.poll_timeout());
-        let nodes = self.nodes.values().filter_map(|n| match n.link {
+        self.poll_timeout_of(|_| true, now)
+    }
+
+    /// When to call [`handle_timeout_of`](Self::handle_timeout_of) next.
+    pub fn poll_timeout_of(&self, theirs: impl Fn(Role) -> bool, now: Instant) -> Option<Instant> {
+        let connections = self.connections.values().filter(|(key, _)| theirs(key.role));
+        let connections = connections.map(|(_, c)| c.poll_timeout());
+        let nodes = self.nodes.iter().filter(|(key, _)| theirs(key.role));
+        let nodes = nodes.filter_map(|(_, n)| match n.link {
             Link::Resolving { since } => Some(later(since, n.setup_timeout())),
             Link::Idle if n.wanted => Some(n.retry_at).filter(|at| now < *at),
             _ => n.muted_until.filter(|until| now < *until),
@@ -409,69 +467,6 @@ impl KafkaClient {
         self.nodes.get(&key).is_some_and(|n| {
             n.backoff.failures() > 0 && self.open(key).is_none_or(|c| !c.is_ready())
         })
-    }
-
-    /// A node that can be asked now what any node can answer; sees to it that there will be one.
-    pub fn any_node(&mut self, avoid: impl Fn(i32) -> bool, now: Instant) -> Option<NodeKey> {
-        let ready = self
-            .nodes
-            .keys()
-            .filter(|k| k.role == Role::Control && !avoid(k.id))
-            .filter(|k| self.can_send(**k, now))
-            .min_by_key(|k| {
-                let in_flight = self.open(**k).map_or(0, Connection::in_flight);
-                (k.id < 0, in_flight, self.nodes.get(k).map(|n| n.last_request))
-            });
-        if let Some(key) = ready {
-            return Some(*key);
-        }
-        let control = || self.nodes.iter().filter(|(k, _)| k.role == Role::Control && !avoid(k.id));
-        let under_way = control().any(|(_, n)| match n.link {
-            Link::Idle => false,
-            Link::Resolving { since } => now < later(since, PATIENCE),
-            Link::Open(_) => n.trying.is_some_and(|(_, since)| now < later(since, PATIENCE)),
-        });
-        if !under_way {
-            // The one that has waited longest; learned brokers before bootstrap servers.
-            let idle = control().filter(|(_, n)| n.link == Link::Idle && now >= n.retry_at);
-            let next = idle
-                .min_by_key(|(k, n)| (n.backoff.failures(), k.id < 0, n.retry_at))
-                .map(|(k, _)| *k);
-            if let Some(key) = next {
-                self.ensure(key, now);
-            }
-        }
-        None
-    }
-
-    /// Sees to it that [`any_node`](Self::any_node) has a few brokers to choose from: one that is asked alone may be the
-    /// one that is behind.
-    pub fn widen(&mut self, avoid: impl Fn(i32) -> bool, now: Instant) {
-        const ENOUGH: usize = 3;
-        let control = || {
-            let learned = self.nodes.iter().filter(|(k, _)| k.role == Role::Control && k.id >= 0);
-            learned.filter(|(k, _)| !avoid(k.id))
-        };
-        let idle = control().find(|(_, n)| n.link == Link::Idle && now >= n.retry_at);
-        let linked = control().filter(|(_, n)| n.link != Link::Idle).count();
-        if let Some(key) = idle.map(|(k, _)| *k).filter(|_| linked < ENOUGH) {
-            self.ensure(key, now);
-        }
-    }
-
-    /// When [`any_node`](Self::any_node) may have more to say although nothing has come in.
-    #[must_use]
-    pub fn any_node_timeout(&self, now: Instant) -> Option<Instant> {
-        self.nodes
-            .iter()
-            .filter(|(k, _)| k.role == Role::Control)
-            .filter_map(|(_, n)| match n.link {
-                Link::Idle => Some(n.retry_at),
-                Link::Resolving { since } => Some(later(since, PATIENCE)),
-                Link::Open(_) => n.trying.map(|(_, since)| later(since, PATIENCE)),
-            })
-            .filter(|at| now < *at)
-            .min()
     }
 
     /// When bytes last went to a node or came from it, while there is a connection.

@@ -21,6 +21,9 @@ pub enum Role {
     Control,
     /// Fetch requests only.
     Fetch,
+    /// What a group's coordinator holds back until all members have come: to join, and to synchronize. Beside it only
+    /// heartbeats, which mean nothing meanwhile.
+    Coordinator,
 }
 
 /// A broker's id and what the connection to it is for. Bootstrap servers, whose ids are not known yet, count from -1 down.

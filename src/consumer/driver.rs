@@ -10,13 +10,21 @@ use std::{
 
 use crate::{
     Error, Result,
-    consumer::selector::Selector,
-    consumer::{machines::Machines, options::Resolved},
+    consumer::{
+        keeper::Presence,
+        machines::Machines,
+        options::Resolved,
+        selector::{Selector, Sockets},
+    },
     net::{connection::later, resolver::Resolver},
 };
 
 const WAKEUP: u8 = 1;
 const STOP: u8 = 2;
+/// The group wants the caller to look in.
+const GROUP: u8 = 4;
+/// Code of the user runs, which may not read.
+const CALLBACK: u8 = 8;
 
 /// What other threads, and signal handlers, may say to the loop: atomics and one write, no lock and no memory.
 #[derive(Debug)]
@@ -34,7 +42,7 @@ impl Signals {
         self.raise(STOP);
     }
 
-    /// Whether there is anything to look at: for every record, so as cheap as can be.
+    /// Whether there is anything to look at, be it from outside or from the group: for every record, so as cheap as can be.
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.flags.load(Ordering::Relaxed) != 0
@@ -47,6 +55,37 @@ impl Signals {
     /// Whether there was a wake-up; it counts for one call.
     pub(crate) fn take_wakeup(&self) -> bool {
         self.any() && self.flags.fetch_and(!WAKEUP, Ordering::AcqRel) & WAKEUP != 0
+    }
+
+    pub(crate) fn set_group(&self, wanted: bool) {
+        self.set(GROUP, wanted);
+    }
+
+    pub(crate) fn set_callback(&self, runs: bool) {
+        self.set(CALLBACK, runs);
+    }
+
+    pub(crate) fn in_callback(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & CALLBACK != 0
+    }
+
+    /// Whether the group wants the caller to look in.
+    pub(crate) fn group(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & GROUP != 0
+    }
+
+    /// Ends the wait of whoever holds the loop, without saying anything to it.
+    pub(crate) fn nudge(&self) {
+        // As below.
+        let _ = self.waker.wake();
+    }
+
+    fn set(&self, flag: u8, on: bool) {
+        if on {
+            self.flags.fetch_or(flag, Ordering::AcqRel);
+        } else if self.flags.load(Ordering::Relaxed) & flag != 0 {
+            self.flags.fetch_and(!flag, Ordering::AcqRel);
+        }
     }
 
     fn raise(&self, flag: u8) {
@@ -72,8 +111,10 @@ pub(crate) enum Ended<T> {
 pub(crate) struct Driver {
     pub(crate) machines: Machines,
     selector: Selector,
-    /// Since when nobody has looked at the sockets.
+    /// Since when the caller is away.
     left: Option<Instant>,
+    /// Since when nobody has looked at the sockets that are not for records.
+    unattended: Option<Instant>,
 }
 
 impl Driver {
@@ -89,7 +130,7 @@ impl Driver {
             })?;
         let machines = Machines::new(options, fastrand::u64(..), now());
         Ok((
-            Self { machines, selector, left: None },
+            Self { machines, selector, left: None, unattended: None },
             Arc::new(Signals { flags: AtomicU8::new(0), waker }),
         ))
     }
@@ -103,7 +144,7 @@ impl Driver {
     ) -> Result<Ended<T>> {
         self.enter();
         let ended = self.run(deadline, signals, &mut done);
-        self.left = Some(now());
+        self.leave();
         ended
     }
 
@@ -129,7 +170,7 @@ impl Driver {
                 self.machines.handle(now);
                 return Ok(done(&mut self.machines).map_or(Ended::TimedOut, Ended::Done));
             }
-            if self.selector.exchange(&mut self.machines.client, now) {
+            if self.selector.exchange(&mut self.machines.client, Sockets::All, now) {
                 continue;
             }
             let next = self.machines.poll_timeout(now).map_or(deadline, |at| at.min(deadline));
@@ -141,12 +182,51 @@ impl Driver {
     pub(crate) fn pump(&mut self) -> Result<()> {
         self.enter();
         let now = now();
-        self.left = Some(now);
         self.machines.handle(now);
         self.step(now)?;
         self.machines.handle(now);
-        self.selector.exchange(&mut self.machines.client, now);
+        self.selector.exchange(&mut self.machines.client, Sockets::All, now);
+        self.leave();
         Ok(())
+    }
+
+    /// Keeps the membership in the group alive while the caller is away, until it comes in, or nothing is left to wait for.
+    /// Says when to look again.
+    pub(crate) fn attend(&mut self, presence: &Presence, signals: &Signals) -> Result<Duration> {
+        /// However soon something is due: the caller may be about to come in.
+        const SHORTEST: Duration = Duration::from_millis(1);
+        /// However late something is due: the caller may have begun something new.
+        const LONGEST: Duration = Duration::from_secs(1);
+        let began = now();
+        // The time that a listener takes is the group's.
+        if (presence.has_progressed() || signals.in_callback())
+            && let Some(group) = &mut self.machines.group
+        {
+            group.note_progress(began);
+        }
+        if let Some(since) = self.unattended.take() {
+            self.machines.group_was_away(began.saturating_duration_since(since));
+        }
+        let pause = loop {
+            let now = now();
+            if presence.is_inside() {
+                break SHORTEST;
+            }
+            self.machines.handle_away(now);
+            signals.set_group(self.machines.wants_caller(now));
+            if self.selector.exchange(&mut self.machines.client, Sockets::NotForRecords, now) {
+                continue;
+            }
+            let next = self.machines.away_timeout(now);
+            let wait = next.map_or(LONGEST, |at| at.saturating_duration_since(now)).min(LONGEST);
+            let group = self.machines.group.as_ref();
+            if group.is_none_or(|group| !group.is_alive() || group.is_quiet()) {
+                break wait.max(SHORTEST);
+            }
+            self.wait(Some(wait))?;
+        };
+        self.unattended = Some(now());
+        Ok(pause)
     }
 
     /// The present time, for a deadline.
@@ -160,12 +240,20 @@ impl Driver {
         if let Some(left) = self.left.take() {
             self.machines.was_away(now.saturating_duration_since(left));
         }
+        if let Some(since) = self.unattended.take() {
+            self.machines.group_was_away(now.saturating_duration_since(since));
+        }
+    }
+
+    fn leave(&mut self) {
+        self.left = Some(now());
+        self.unattended = self.left;
     }
 
     fn step(&mut self, now: Instant) -> Result<()> {
-        if !self.selector.exchange(&mut self.machines.client, now) {
+        if !self.selector.exchange(&mut self.machines.client, Sockets::All, now) {
             self.wait(Some(Duration::ZERO))?;
-            self.selector.exchange(&mut self.machines.client, now);
+            self.selector.exchange(&mut self.machines.client, Sockets::All, now);
         }
         Ok(())
     }

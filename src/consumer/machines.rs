@@ -7,8 +7,9 @@ use std::{
 
 use crate::{
     Error, IsolationLevel, Result, TopicPartition,
-    client::{ClientEvent, KafkaClient, metadata::Metadata},
+    client::{ClientEvent, KafkaClient, Role, metadata::Metadata},
     consumer::options::Resolved,
+    coordinator::{Attendance, Coordinator},
     fetcher::{
         Context, Fetcher,
         offsets::OffsetResets,
@@ -18,6 +19,8 @@ use crate::{
     records::ChunkPool,
     subscriptions::Subscriptions,
 };
+
+mod group;
 
 /// How much unused memory for records is kept for the next ones.
 const POOLED: usize = 4 << 20;
@@ -37,12 +40,20 @@ pub struct Machines {
     pub resets: OffsetResets,
     /// Finding out whether positions are still in the logs of new leaders.
     pub validation: Validation,
+    /// The group, if there is one.
+    pub group: Option<Coordinator>,
+    /// What the caller is at.
+    pub attendance: Attendance,
+    /// What came in while the caller was away, and is not the group's.
+    deferred: VecDeque<ClientEvent>,
     /// What a call of the user wants to know of offsets, while it waits.
     query: Option<OffsetQuery>,
     read_committed: bool,
     retry_backoff: Duration,
     errors: VecDeque<Error>,
     cluster_seen: u64,
+    /// When the machines were handled last.
+    now: Instant,
 }
 
 impl Machines {
@@ -53,6 +64,10 @@ impl Machines {
         let read_committed = options.fetch.isolation == IsolationLevel::ReadCommitted;
         let pool = ChunkPool::new(POOLED);
         let connection = options.connection.clone();
+        let group = options
+            .group
+            .clone()
+            .map(|group| Coordinator::new(group, retry_backoff, options.api_timeout, seed, now));
         Self {
             client: KafkaClient::new(
                 connection,
@@ -63,24 +78,29 @@ impl Machines {
                 now,
             ),
             metadata: Metadata::new(options.metadata, retry_backoff, seed, now),
-            subscriptions: Subscriptions::new(options.reset),
+            subscriptions: Subscriptions::new(options.reset).in_group(group.is_some()),
             fetcher: Fetcher::new(options.fetch.clone(), retry_backoff, options.metadata.max_age),
             resets: OffsetResets::new(read_committed, retry_backoff),
             validation: Validation::new(retry_backoff),
+            group,
+            attendance: Attendance::Present,
+            deferred: VecDeque::new(),
             query: None,
             read_committed,
             retry_backoff,
             errors: VecDeque::new(),
             cluster_seen: 0,
+            now,
         }
     }
 
     /// The time is `now`: tells every machine what has happened, and lets it say what to send.
     pub fn handle(&mut self, now: Instant) {
+        self.now = now;
         self.client.handle_timeout(now);
         // Before answers that are there already: they may be of a leader that is none any more.
         self.check_epochs(false);
-        while let Some(event) = self.client.poll_event() {
+        while let Some(event) = self.deferred.pop_front().or_else(|| self.client.poll_event()) {
             self.route(event, now);
         }
         let changes = self.metadata.cluster().changes();
@@ -99,6 +119,9 @@ impl Machines {
             client: &mut self.client,
             now,
         };
+        if let Some(group) = &mut self.group {
+            group.poll(self.attendance, &mut cx);
+        }
         self.resets.poll(&mut cx);
         self.validation.poll(&mut cx);
         if let Some(query) = &mut self.query {
@@ -113,9 +136,9 @@ impl Machines {
         self.fetcher.follow(&mut self.subscriptions);
     }
 
-    /// Nobody looked at the sockets for this long: no answer was late meanwhile.
+    /// The caller was away for this long: no answer to it was late meanwhile.
     pub fn was_away(&mut self, time: Duration) {
-        self.client.was_away(time);
+        self.client.was_away(true, time);
         self.metadata.was_away(time);
         self.fetcher.was_away(time);
         self.resets.was_away(time);
@@ -127,8 +150,9 @@ impl Machines {
 
     /// When to call [`handle`](Self::handle) although nothing came in.
     #[must_use]
-    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+    pub fn poll_timeout(&mut self, now: Instant) -> Option<Instant> {
         [
+            self.group_timeout(self.attendance, now),
             self.client.poll_timeout(now),
             self.metadata.poll_timeout(&self.client, now),
             self.resets.poll_timeout(),
@@ -145,6 +169,7 @@ impl Machines {
     pub fn poll_error(&mut self) -> Option<Error> {
         self.errors
             .pop_front()
+            .or_else(|| self.group.as_mut().and_then(Coordinator::poll_error))
             .or_else(|| self.metadata.poll_error())
             .or_else(|| self.resets.poll_error())
     }
@@ -188,6 +213,7 @@ impl Machines {
     /// What was asked for has changed: metadata of other topics is needed, and some buffers are not.
     pub fn subscription_changed(&mut self, now: Instant) {
         self.metadata.set_interest(self.subscriptions.topics(), now);
+        self.with_group(now, Coordinator::subscription_changed);
     }
 
     /// The error of a call that took too long, with what stood in its way.
@@ -204,6 +230,7 @@ impl Machines {
         let query = self.query.as_ref().and_then(OffsetQuery::obstacle);
         let obstacles = [query, self.resets.obstacle(), self.validation.obstacle()];
         parts.extend(obstacles.into_iter().flatten().map(ToOwned::to_owned));
+        parts.extend(self.group.iter().flat_map(Coordinator::obstacles));
         parts.retain(|part| !part.is_empty());
         Error::Timeout { operation, after, cause: parts.join("; ").into() }
     }
@@ -229,13 +256,20 @@ impl Machines {
         };
         match event {
             ClientEvent::Ready(_) => {}
+            ClientEvent::Failed(node) if node.role == Role::Coordinator => {
+                if let Some(group) = &mut self.group {
+                    group.handle_node_failed(node, &mut cx);
+                }
+            }
             ClientEvent::Failed(node) => self.fetcher.handle_node_failed(node, &mut cx),
             ClientEvent::Fetch { id, node, piece } => {
                 self.fetcher.handle_piece(node, id, piece, &mut cx)
             }
             ClientEvent::Response { id, node, result } => {
                 let query = self.query.as_mut();
-                let ours = self.resets.handle_response(node, id, &result, &mut cx)
+                let group = self.group.as_mut();
+                let ours = group.is_some_and(|g| g.handle_response(id, &result, &mut cx))
+                    || self.resets.handle_response(node, id, &result, &mut cx)
                     || self.validation.handle_response(node, id, &result, &mut cx)
                     || query.is_some_and(|q| q.handle_response(node, id, &result, &mut cx))
                     || self.fetcher.handle_failure(node, id, &mut cx);

@@ -4,19 +4,25 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use crate::{Error, IsolationLevel, Result, types::TopicPartition};
+use crate::{Error, IsolationLevel, PartitionAssignor, Result, types::TopicPartition};
 
 mod batch;
+mod closing;
+mod commits;
 pub mod cursor;
 mod deserializer;
 mod driver;
+mod finally;
+mod group;
 mod handle;
 mod in_hand;
 mod iter;
+mod keeper;
+mod listener;
 pub mod machines;
 mod offsets;
 pub mod options;
@@ -28,12 +34,18 @@ mod selector;
 mod topics;
 
 pub use batch::{BatchRecords, RecordBatch};
+use commits::Outcomes;
+pub use commits::PendingCommit;
 use cursor::Cursor;
 use deserializer::Deserializers;
 pub use deserializer::{Deserializer, Utf8};
 use driver::{Driver, Ended, Signals, deadline};
+pub use group::ConsumerGroupMetadata;
 pub use handle::ConsumerHandle;
 pub use iter::Records;
+use keeper::{Keeper, Shared};
+pub use listener::ConsumerRebalanceListener;
+use listener::Slot;
 pub use options::{ConsumerBuilder, OffsetReset};
 pub use positions::ALL_ASSIGNED;
 pub use record::{ConsumerRecord, Content, Raw, RecordBuilder};
@@ -74,8 +86,12 @@ pub struct KafkaConsumer<K: ?Sized + Content = Raw, V: ?Sized + Content = Raw> {
     /// What is touched for every record: no lock.
     cursor: RefCell<Cursor>,
     /// The machines and the sockets: entered when the cursor runs dry, or a call needs them.
-    driver: Mutex<Option<Driver>>,
-    signals: Arc<Signals>,
+    shared: Arc<Shared>,
+    /// Runs while there is a membership to keep alive.
+    keeper: RefCell<Option<Keeper>>,
+    listener: Slot<K, V>,
+    assignors: RefCell<Vec<Box<dyn PartitionAssignor>>>,
+    outcomes: Outcomes,
     deserializers: Deserializers<K, V>,
     limits: Limits,
     closed: Cell<bool>,
@@ -87,6 +103,9 @@ struct Limits {
     max_poll_records: usize,
     consumer_timeout: Option<Duration>,
     api_timeout: Duration,
+    request_timeout: Duration,
+    /// Whether positions are committed without being asked for.
+    auto_commit: bool,
     read_committed: bool,
     exclude_internal_topics: bool,
 }
@@ -136,20 +155,29 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             }
         }
         let pool = driver.machines.client.pool().clone();
-        Ok(Self {
+        let consumer = Self {
             cursor: RefCell::new(Cursor::new(&options.fetch, pool)),
-            driver: Mutex::new(Some(driver)),
-            signals,
+            shared: Arc::new(Shared::new(driver, signals)),
+            keeper: RefCell::new(None),
+            listener: Slot::new(),
+            assignors: RefCell::new(options.assignors.assignors()),
+            outcomes: Outcomes::new(options.commit_callback.clone()),
             deserializers,
             limits: Limits {
                 max_poll_records: options.max_poll_records,
                 consumer_timeout: options.consumer_timeout,
                 api_timeout: options.api_timeout,
+                request_timeout: options.connection.request_timeout,
+                auto_commit: options.group.is_some_and(|group| group.auto_commit.is_some()),
                 read_committed: options.fetch.isolation == IsolationLevel::ReadCommitted,
                 exclude_internal_topics: options.exclude_internal_topics,
             },
             closed: Cell::new(false),
-        })
+        };
+        if !options.topics.is_empty() {
+            consumer.start_keeper()?;
+        }
+        Ok(consumer)
     }
 
     // What to read
@@ -185,11 +213,20 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     {
         let partitions: BTreeSet<TopicPartition> = partitions.into_iter().map(Into::into).collect();
         partitions.iter().try_for_each(check_partition)?;
-        self.change_subscription(|driver| driver.machines.subscriptions.assign(partitions))
+        self.change_subscription(|driver| {
+            let now = driver.now();
+            if self.limits.auto_commit {
+                // What is dropped is not committed any more otherwise.
+                driver.machines.with_group(now, |group, cx| {
+                    group.commit_positions(|p| !partitions.contains(p), self.limits.api_timeout, cx)
+                });
+            }
+            driver.machines.subscriptions.assign(partitions)
+        })
     }
 
     /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
-    /// has come. Does not block.
+    /// has come; with a group, until calls of `poll` or `next` have joined it. The list is the caller's own. Does not block.
     ///
     /// ```
     /// # let broker = scripted_broker::ScriptedBroker::start();
@@ -218,53 +255,39 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// An example is at [`ConsumerHandle`].
     #[must_use]
     pub fn handle(&self) -> ConsumerHandle {
-        ConsumerHandle::new(self.signals.clone())
-    }
-
-    /// Closes all connections. Later calls fail with [`Error::Closed`], iteration ends; closing twice does nothing.
-    /// Does not block. Dropping the consumer does the same.
-    ///
-    /// ```
-    /// # let broker = scripted_broker::ScriptedBroker::start();
-    /// # broker.create_topic("t", 1);
-    /// # broker.append("t", 0, ["a", "b", "c"]);
-    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
-    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
-    /// consumer.close()?;
-    /// assert!(matches!(consumer.assign([("t", 0)]), Err(kafka_blocking::Error::Closed)));
-    /// # Ok::<(), kafka_blocking::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// None as long as there is no group to leave.
-    ///
-    /// kafka-python: `close`.
-    pub fn close(&self) -> Result<()> {
-        self.closed.set(true);
-        self.cursor.borrow_mut().clear_all();
-        drop(self.lock().take());
-        Ok(())
+        ConsumerHandle::new(self.shared.signals.clone())
     }
 
     // Helpers
 
-    fn lock(&self) -> MutexGuard<'_, Option<Driver>> {
-        // No user code runs under the lock, so a panic there is ours, and the machines are as whole as before it.
-        self.driver.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Enters the machines, which are told first how far the caller has come; what they say of what is buffered is followed
     /// on the way out.
     fn with_driver<T>(&self, f: impl FnOnce(&mut Driver) -> Result<T>) -> Result<T> {
-        let mut guard = self.lock();
-        let driver = guard.as_mut().ok_or(Error::Closed)?;
+        let mut entered = self.shared.enter();
+        let driver = entered.guard.as_mut().ok_or(Error::Closed)?;
         if let Some((ticket, place)) = self.cursor.borrow().position() {
             driver.machines.subscriptions.advance_position(ticket, place);
         }
         let result = f(driver);
         self.cursor.borrow_mut().follow(&mut driver.machines.subscriptions);
         driver.machines.follow();
+        self.shared.signals.set_group(driver.machines.wants_caller(driver.now()));
         result
+    }
+
+    /// Has the membership kept alive while the caller is away, if there is going to be one.
+    fn start_keeper(&self) -> Result<()> {
+        let shared = self.with_driver(|driver| Ok(driver.machines.subscriptions.is_shared()))?;
+        let mut keeper = self.keeper.borrow_mut();
+        if shared && keeper.is_none() {
+            let started = Keeper::start(self.shared.clone());
+            *keeper = Some(started.map_err(|source| Error::Connection {
+                node: "this machine".into(),
+                step: "starting a thread",
+                source: Arc::new(source),
+            })?);
+        }
+        Ok(())
     }
 
     fn change_subscription(&self, change: impl FnOnce(&mut Driver) -> Result<()>) -> Result<()> {

@@ -192,7 +192,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             let subject = subject(wanted.keys());
             let now = driver.now();
             driver.machines.start_query(wanted, now);
-            let ended = driver.run_until(until, &self.signals, |m| {
+            let ended = driver.run_until(until, &self.shared.signals, |m| {
                 let outcome = m.query_outcome();
                 outcome.or_else(|| topics.iter().find_map(|t| m.poll_error_about(t)).map(Err))
             });

@@ -158,7 +158,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         let partition = partition.into();
         let until = deadline(timeout);
         self.with_driver(|driver| {
-            let ended = driver.run_until(until, &self.signals, |m| {
+            let ended = driver.run_until(until, &self.shared.signals, |m| {
                 // Looked up each time: a topic that is made anew has other ones.
                 let id = match m.subscriptions.id(&partition) {
                     Ok(id) => id,

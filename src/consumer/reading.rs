@@ -8,7 +8,10 @@ use super::{
     in_hand::{InHand, Untaken},
 };
 use crate::{
-    BoxError, DeserializationError, Error, RecordPart, Result, fetcher::Item, subscriptions::Mode,
+    BoxError, DeserializationError, Error, RecordPart, Result,
+    coordinator::{Attendance, Step},
+    fetcher::Item,
+    subscriptions::Mode,
 };
 
 impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
@@ -73,9 +76,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         }
         let until = deadline(timeout);
         let mut polled = InHand::new(self);
-        if self.take_signal() {
-            return Err(Error::Wakeup);
-        }
+        self.begin("poll()")?;
         loop {
             while polled.records.count() < max_records {
                 let taken = self.cursor.borrow_mut().next_in_batch();
@@ -130,9 +131,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// There is no such method in kafka-python.
     pub fn poll_batch(&self, timeout: Duration) -> Result<Option<RecordBatch>> {
         let until = deadline(timeout);
-        if self.take_signal() {
-            return Err(Error::Wakeup);
-        }
+        self.begin("poll_batch()")?;
         match self.advance(Patience::Until(until))? {
             Advance::More => Ok(self.cursor.borrow_mut().take_batch().map(RecordBatch::new)),
             Advance::Nothing => Ok(None),
@@ -164,15 +163,15 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// kafka-python: `next(consumer)`.
     #[inline]
     pub fn next(&self) -> Option<Result<ConsumerRecord<K, V>>> {
+        self.shared.presence.note_progress();
+        let mut looked = !self.shared.signals.any();
         loop {
             if !(K::TYPED || V::TYPED) {
                 // The hot path: the record is built where the caller wants it.
-                if !self.signals.any()
-                    && let Some(record) = self.cursor.borrow_mut().next_in_batch()
-                {
+                if looked && let Some(record) = self.cursor.borrow_mut().next_in_batch() {
                     return Some(Ok(record.with_contents(K::untyped(), V::untyped())));
                 }
-            } else if !self.signals.any() {
+            } else if looked {
                 // Not borrowed while a deserializer runs.
                 let taken = self.cursor.borrow_mut().next_in_batch();
                 if let Some(record) = taken {
@@ -180,7 +179,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 }
             }
             match self.make_ready() {
-                Made::Ready => {}
+                Made::Ready => looked = true,
                 Made::End => return None,
                 Made::Failed(error) => return Some(Err(*error)),
             }
@@ -224,9 +223,38 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         Ok(record.with_contents(key, value))
     }
 
+    /// What a call that reads does first: it heeds signals, and what its group wants.
+    fn begin(&self, call: &str) -> Result<()> {
+        self.shared.presence.note_progress();
+        self.refuse_in_callback(call)?;
+        if self.take_signal() {
+            return Err(Error::Wakeup);
+        }
+        self.attend_group()
+    }
+
+    /// Does what the group wants of a caller who has come back from all that was handed out, without waiting for anything.
+    fn attend_group(&self) -> Result<()> {
+        while self.shared.signals.group() {
+            let step = self.with_driver(|driver| {
+                driver.machines.attendance = Attendance::Reading;
+                let pumped = driver.pump();
+                driver.machines.attendance = Attendance::Present;
+                pumped?;
+                Ok(driver.machines.step())
+            })?;
+            match step {
+                Some(step) => self.take_step(step)?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     /// Whether there is a wake-up, which counts for this call, or a stop.
     fn take_signal(&self) -> bool {
-        self.signals.any() && (self.signals.take_wakeup() || self.signals.is_stopped())
+        self.shared.signals.any()
+            && (self.shared.signals.take_wakeup() || self.shared.signals.is_stopped())
     }
 
     /// Sees to it that the cursor has a record, for [`next`](Self::next). What it gives is small, so that the records of
@@ -234,16 +262,19 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     #[cold]
     #[inline(never)]
     fn make_ready(&self) -> Made {
-        if self.signals.is_stopped() || self.closed.get() {
+        if self.shared.signals.is_stopped() || self.closed.get() {
             return Made::End;
         }
-        if self.signals.take_wakeup() {
+        if self.shared.signals.take_wakeup() {
             return Made::Failed(Box::new(Error::Wakeup));
+        }
+        if let Err(error) = self.refuse_in_callback("next()").and_then(|()| self.attend_group()) {
+            return Made::Failed(Box::new(error));
         }
         match self.advance(Patience::Fresh(self.limits.consumer_timeout)) {
             Ok(Advance::More) => Made::Ready,
             Ok(Advance::Nothing) => Made::End,
-            Ok(Advance::Signalled) if self.signals.is_stopped() => Made::End,
+            Ok(Advance::Signalled) if self.shared.signals.is_stopped() => Made::End,
             Ok(Advance::Signalled) => Made::Failed(Box::new(Error::Wakeup)),
             Err(error) => Made::Failed(Box::new(error)),
         }
@@ -264,7 +295,14 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             if let Patience::Fresh(timeout) = patience {
                 patience = Patience::Until(deadline(timeout.unwrap_or(Duration::MAX)));
             }
-            match self.refill(patience)? {
+            let refilled = match self.refill(patience)? {
+                Refilled::Done(refilled) => refilled,
+                Refilled::Step(step) => {
+                    self.take_step(*step)?;
+                    continue;
+                }
+            };
+            match refilled {
                 // Much may come that is no record for the caller: markers of transactions, or what lies before the position.
                 Advance::More if self.cursor.borrow_mut().advance().is_ok_and(|has| !has) => {
                     if matches!(patience, Patience::None) {
@@ -286,53 +324,68 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     /// Gives the cursor, which has run dry, something to hand out.
-    fn refill(&self, patience: Patience) -> Result<Advance> {
+    fn refill(&self, patience: Patience) -> Result<Refilled> {
         self.with_driver(|driver| {
-            if *driver.machines.subscriptions.mode() == Mode::None {
-                return Err(Error::IllegalState(
-                    "nothing to read from: call subscribe() or assign() first".into(),
-                ));
-            }
-            self.cursor.borrow_mut().clear();
-            if self.cursor.borrow_mut().open_resumed() {
-                return Ok(Advance::More);
-            }
-            let until = match patience {
-                Patience::None => {
-                    // Records are in hand: what is not records waits for the next call.
-                    if !driver.machines.fetcher.has_ready_records() {
-                        driver.pump()?;
-                        return Ok(Advance::Nothing);
-                    }
-                    driver.now()
-                }
-                Patience::Until(until) => until,
-                Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
-            };
-            if !driver.machines.fetcher.has_ready() {
-                let ended = driver.run_until(until, &self.signals, |m| {
-                    if m.fetcher.has_ready() {
-                        return Some(Ok(()));
-                    }
-                    m.poll_error().or_else(|| m.subscriptions.stuck()).map(Err)
-                })?;
-                match ended {
-                    Ended::Done(Ok(())) => {}
-                    Ended::Done(Err(error)) => {
-                        // The same may be wrong at every call: other partitions get on meanwhile.
-                        driver.pump()?;
-                        return Err(error);
-                    }
-                    Ended::TimedOut => return Ok(Advance::Nothing),
-                    Ended::Signalled => return Ok(Advance::Signalled),
-                }
-            }
-            self.take_ready(driver)?;
-            if driver.machines.fetcher.wants_more() {
-                driver.pump()?;
-            }
-            Ok(Advance::More)
+            // With records in hand nothing is committed that the caller has not come back from.
+            let in_hand = matches!(patience, Patience::None);
+            driver.machines.attendance =
+                if in_hand { Attendance::Present } else { Attendance::Reading };
+            let refilled = self.refill_from(driver, patience);
+            driver.machines.attendance = Attendance::Present;
+            refilled
         })
+    }
+
+    fn refill_from(&self, driver: &mut Driver, patience: Patience) -> Result<Refilled> {
+        if *driver.machines.subscriptions.mode() == Mode::None {
+            return Err(Error::IllegalState(
+                "nothing to read from: call subscribe() or assign() first".into(),
+            ));
+        }
+        self.cursor.borrow_mut().clear();
+        if self.cursor.borrow_mut().open_resumed() {
+            return Ok(Refilled::Done(Advance::More));
+        }
+        let until = match patience {
+            Patience::None => {
+                // Records are in hand: what is not records waits for the next call.
+                if !driver.machines.fetcher.has_ready_records() {
+                    driver.pump()?;
+                    return Ok(Refilled::Done(Advance::Nothing));
+                }
+                driver.now()
+            }
+            Patience::Until(until) => until,
+            Patience::Fresh(timeout) => deadline(timeout.unwrap_or(Duration::MAX)),
+        };
+        let group = driver.machines.group.is_some() && !matches!(patience, Patience::None);
+        if group || !driver.machines.fetcher.has_ready() {
+            let ended = driver.run_until(until, &self.shared.signals, |m| {
+                if let Some(step) = group.then(|| m.step()).flatten() {
+                    return Some(Ok(Some(Box::new(step))));
+                }
+                if m.fetcher.has_ready() {
+                    return Some(Ok(None));
+                }
+                m.poll_error().or_else(|| m.subscriptions.stuck()).map(Err)
+            })?;
+            match ended {
+                Ended::Done(Ok(Some(step))) => return Ok(Refilled::Step(step)),
+                Ended::Done(Ok(None)) => {}
+                Ended::Done(Err(error)) => {
+                    // The same may be wrong at every call: other partitions get on meanwhile.
+                    driver.pump()?;
+                    return Err(error);
+                }
+                Ended::TimedOut => return Ok(Refilled::Done(Advance::Nothing)),
+                Ended::Signalled => return Ok(Refilled::Done(Advance::Signalled)),
+            }
+        }
+        self.take_ready(driver)?;
+        if driver.machines.fetcher.wants_more() {
+            driver.pump()?;
+        }
+        Ok(Refilled::Done(Advance::More))
     }
 
     fn take_ready(&self, driver: &mut Driver) -> Result<()> {
@@ -390,6 +443,13 @@ enum Advance {
     More,
     Nothing,
     Signalled,
+}
+
+/// What came of looking for more.
+enum Refilled {
+    Done(Advance),
+    /// The group wants something first.
+    Step(Box<Step>),
 }
 
 /// The same for `next`.

@@ -12,7 +12,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::{
-    client::{Command, ConnectionId, KafkaClient},
+    client::{Command, ConnectionId, KafkaClient, Role},
     net::{
         resolver::{Lookups, Resolver},
         socket_options::{self, SocketOption},
@@ -32,6 +32,21 @@ pub(crate) struct Selector {
     first: ConnectionId,
     /// What every socket is set up with.
     options: Vec<SocketOption>,
+}
+
+/// The sockets whose bytes are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sockets {
+    /// Every one.
+    All,
+    /// Those that bring no records: there is nobody who would take them.
+    NotForRecords,
+}
+
+impl Sockets {
+    fn include(self, id: ConnectionId, client: &KafkaClient) -> bool {
+        self == Self::All || client.role(id) != Some(Role::Fetch)
+    }
 }
 
 /// Readiness is told once, when it changes: it is remembered here until an operation would block.
@@ -83,7 +98,12 @@ impl Selector {
 
     /// Does what the client asks for, and moves the bytes that can be moved; stops early when that led to an event.
     /// Says whether anything was done.
-    pub(crate) fn exchange(&mut self, client: &mut KafkaClient, now: Instant) -> bool {
+    pub(crate) fn exchange(
+        &mut self,
+        client: &mut KafkaClient,
+        which: Sockets,
+        now: Instant,
+    ) -> bool {
         let mut progress = false;
         while let Some((lookup, found)) = self.lookups.poll() {
             client.handle_found(&lookup, found, now);
@@ -97,6 +117,9 @@ impl Selector {
         let (begin, mut next) = (self.first, None);
         for range in [begin..ConnectionId::MAX, 0..begin] {
             for (id, socket) in self.sockets.range_mut(range) {
+                if !which.include(*id, client) {
+                    continue;
+                }
                 let quiet = !client.has_events();
                 progress |= socket.exchange(*id, client, now);
                 if quiet && client.has_events() {

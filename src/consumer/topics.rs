@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{Content, KafkaConsumer, check_topic, deadline, driver::Ended};
+use super::{
+    ConsumerRebalanceListener, Content, KafkaConsumer, check_topic, deadline, driver::Ended,
+};
 use crate::{
     Error, Result,
     client::{
@@ -17,8 +19,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
 
     /// Reads all partitions of these topics from now on, in place of what was subscribed before.
     ///
-    /// There is no group: every consumer that subscribes so reads everything. Partitions that are added to a topic
-    /// later, and topics that come to exist later, are read as soon as metadata shows them. Does not block.
+    /// With a `group_id` the group divides the partitions among its members; the calls that read take part in that, and
+    /// what was assigned before stays until then. Without one, every consumer that subscribes reads everything. Partitions
+    /// that are added to a topic later, and topics that come to exist later, are read as soon as metadata shows them. Does
+    /// not block.
     ///
     /// ```
     /// # let broker = scripted_broker::ScriptedBroker::start();
@@ -60,7 +64,32 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         topics.iter().try_for_each(|topic| check_topic(topic))?;
         self.change_subscription(|driver| {
             driver.machines.subscriptions.subscribe(topics, driver.machines.metadata.cluster())
-        })
+        })?;
+        self.listener.set(None);
+        self.start_keeper()
+    }
+
+    /// As [`subscribe`](Self::subscribe), with a listener that is told which partitions come and go, in place of the one
+    /// before. Only a group ever calls it.
+    ///
+    /// An example is at [`ConsumerRebalanceListener`].
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// kafka-python: `subscribe(topics, listener=…)`.
+    pub fn subscribe_with<I>(
+        &self,
+        topics: I,
+        listener: impl ConsumerRebalanceListener<K, V> + 'static,
+    ) -> Result<()>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        self.subscribe(topics)?;
+        self.listener.set(Some(Box::new(listener)));
+        Ok(())
     }
 
     /// Reads all partitions of all topics whose names match a pattern from now on, in place of the pattern before.
@@ -100,12 +129,33 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         self.change_subscription(|driver| {
             let cluster = driver.machines.metadata.cluster();
             driver.machines.subscriptions.subscribe_pattern(pattern, cluster)
-        })
+        })?;
+        self.listener.set(None);
+        self.start_keeper()
+    }
+
+    /// As [`subscribe_pattern`](Self::subscribe_pattern), with a listener as [`subscribe_with`](Self::subscribe_with) takes.
+    ///
+    /// # Errors
+    /// As [`subscribe_pattern`](Self::subscribe_pattern).
+    ///
+    /// kafka-python: `subscribe(pattern=…, listener=…)`.
+    pub fn subscribe_pattern_with(
+        &self,
+        pattern: &str,
+        listener: impl ConsumerRebalanceListener<K, V> + 'static,
+    ) -> Result<()> {
+        self.subscribe_pattern(pattern)?;
+        self.listener.set(Some(Box::new(listener)));
+        Ok(())
     }
 
     /// Reads nothing from now on; what was buffered is dropped. [`assign`](Self::assign),
     /// [`subscribe`](Self::subscribe) and [`subscribe_pattern`](Self::subscribe_pattern) are all possible afterwards.
-    /// Does not block.
+    ///
+    /// A member gives its partitions back to the group as [`close`](Self::close) does, and waits for that up to
+    /// `default_api_timeout_ms`: positions are committed if `enable_auto_commit` is on, the listener is told, and the member
+    /// leaves. Without a group this does not block.
     ///
     /// ```
     /// # let broker = scripted_broker::ScriptedBroker::start();
@@ -119,14 +169,20 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::RebalanceListener`] where the listener failed, which changes nothing else; [`Error::IllegalState`] inside a
+    /// callback; [`Error::Closed`].
     ///
-    /// kafka-python: `unsubscribe`.
+    /// kafka-python: `unsubscribe`, which does not tell the listener.
     pub fn unsubscribe(&self) -> Result<()> {
+        self.refuse_in_callback("unsubscribe()")?;
+        let until = deadline(self.limits.api_timeout);
+        let given_back = self.give_back(self.limits.auto_commit, "it has unsubscribed", until);
         self.change_subscription(|driver| {
             driver.machines.subscriptions.unsubscribe();
             Ok(())
-        })
+        })?;
+        self.listener.set(None);
+        given_back
     }
 
     /// The topics that are subscribed to; `None` while none are, also when partitions were assigned. After
@@ -276,7 +332,11 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     #[must_use]
     pub fn bootstrap_connected(&self) -> bool {
         // Without machines it is closed, and was connected before.
-        self.lock().as_ref().is_none_or(|driver| driver.machines.metadata.answers() > 0)
+        self.shared
+            .enter()
+            .guard
+            .as_ref()
+            .is_none_or(|driver| driver.machines.metadata.answers() > 0)
     }
 
     // Helpers
@@ -293,7 +353,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         self.with_driver(|driver| {
             let now = driver.now();
             driver.machines.metadata.start_query(query, now);
-            let ended = driver.run_until(until, &self.signals, |m| m.metadata.take_answer());
+            let ended = driver.run_until(until, &self.shared.signals, |m| m.metadata.take_answer());
             let answer = ended.and_then(|ended| match ended {
                 Ended::Done(answer) => answer,
                 Ended::Signalled => Err(Error::Wakeup),

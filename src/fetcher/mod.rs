@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     Error, Result,
-    client::{KafkaClient, NodeKey, Role, metadata::Metadata},
+    client::{NodeKey, Role},
     consumer::options::FetchOptions,
     net::{
         connection::{RequestId, later},
@@ -33,6 +33,7 @@ mod request;
 mod session;
 pub mod validation;
 
+pub use crate::subscriptions::Context;
 use aborted::AbortedFilter;
 use parking::Parked;
 
@@ -140,18 +141,6 @@ struct Reading {
     /// The leader's epoch as it was asked with.
     leader_epoch: Option<i32>,
     aborted: Option<AbortedFilter>,
-}
-
-/// What the fetcher works with.
-pub struct Context<'a> {
-    /// What is to be fetched.
-    pub subscriptions: &'a mut Subscriptions,
-    /// Who leads.
-    pub metadata: &'a mut Metadata,
-    /// Whom to send to.
-    pub client: &'a mut KafkaClient,
-    /// The time.
-    pub now: Instant,
 }
 
 impl Fetcher {

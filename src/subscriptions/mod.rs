@@ -8,11 +8,17 @@ use std::{
 
 use crate::{
     Error, Result,
-    client::{cluster::Cluster, metadata::Interest, pattern::TopicPattern},
+    client::{
+        KafkaClient,
+        cluster::Cluster,
+        metadata::{Interest, Metadata},
+        pattern::TopicPattern,
+    },
     consumer::options::OffsetReset,
     types::TopicPartition,
 };
 
+mod group;
 mod partition;
 mod truncation;
 
@@ -20,6 +26,18 @@ pub use partition::{Marks, PartitionState, Place, Replica, Ticket, Truncation};
 
 /// Names a partition for as long as it stays assigned; assigned anew it has another.
 pub type PartitionId = u64;
+
+/// What the machines that read and commit work with.
+pub struct Context<'a> {
+    /// What is to be read.
+    pub subscriptions: &'a mut Subscriptions,
+    /// Who leads.
+    pub metadata: &'a mut Metadata,
+    /// Whom to send to.
+    pub client: &'a mut KafkaClient,
+    /// The time.
+    pub now: Instant,
+}
 
 /// How partitions come to be assigned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,9 +47,9 @@ pub enum Mode {
     None,
     /// `assign`: these partitions.
     Assigned,
-    /// `subscribe` without a group: all partitions of these topics.
+    /// `subscribe`: partitions of these topics; without a group all of them.
     Topics(BTreeSet<Arc<str>>),
-    /// `subscribe_pattern` without a group: all partitions of the topics that match.
+    /// `subscribe_pattern`: partitions of the topics that match; without a group all of them.
     Pattern {
         /// What they are to match.
         pattern: TopicPattern,
@@ -45,11 +63,17 @@ pub enum Mode {
 pub struct Subscriptions {
     mode: Mode,
     policy: OffsetReset,
+    /// Whether there is a group: it has committed offsets, and it assigns the partitions of topics.
+    group: bool,
     states: BTreeMap<PartitionId, PartitionState>,
     ids: BTreeMap<TopicPartition, PartitionId>,
     next_id: PartitionId,
-    /// Partitions without a position.
+    /// Partitions without a position, which the policy is to give them.
     unresolved: BTreeSet<PartitionId>,
+    /// Partitions without a position, which the group may have committed.
+    uncommitted: BTreeSet<PartitionId>,
+    /// What was paused when all partitions were revoked: paused again if it comes back.
+    paused_before: BTreeSet<TopicPartition>,
     /// Partitions whose state has changed since [`take_touched`](Self::take_touched).
     touched: BTreeSet<PartitionId>,
     /// Partitions whose place has an epoch that is yet to be compared with the leader's, and how many answers of metadata
@@ -75,10 +99,13 @@ impl Subscriptions {
         Self {
             mode: Mode::None,
             policy,
+            group: false,
             states: BTreeMap::new(),
             ids: BTreeMap::new(),
             next_id: 1,
             unresolved: BTreeSet::new(),
+            uncommitted: BTreeSet::new(),
+            paused_before: BTreeSet::new(),
             touched: BTreeSet::new(),
             unchecked: BTreeMap::new(),
             unvalidated: BTreeSet::new(),
@@ -133,10 +160,11 @@ impl Subscriptions {
     /// Asks for nothing.
     pub fn unsubscribe(&mut self) {
         self.mode = Mode::None;
+        self.paused_before.clear();
         self.set_assignment(&BTreeSet::new());
     }
 
-    /// Takes over the partitions that subscribed topics have now.
+    /// Takes over the partitions that subscribed topics have now; in a group only the topics that match a pattern.
     pub fn update_from(&mut self, cluster: &Cluster) {
         if let Mode::Pattern { pattern, topics } = &mut self.mode {
             // What was looked up and is not there matches nothing.
@@ -144,7 +172,7 @@ impl Subscriptions {
             let matching = there.filter(|(name, topic)| pattern.matches(name, topic.internal));
             *topics = matching.map(|(name, _)| name.clone()).collect();
         }
-        let Some(topics) = self.subscription() else { return };
+        let Some(topics) = self.subscription().filter(|_| !self.group) else { return };
         let mut wanted = BTreeSet::new();
         for name in topics {
             let known = cluster.topic(name).map(|t| &t.partitions);
@@ -165,6 +193,10 @@ impl Subscriptions {
         let paused = self.paused().map(|(_, p)| p.clone()).filter(|p| old.contains(p)).collect();
         self.set_assignment(&kept);
         self.set_assignment(&all);
+        for id in old.iter().filter_map(|p| self.ids.get(p).copied()).collect::<Vec<_>>() {
+            // What was committed was an offset of the old one.
+            self.change(id, |state| state.uncommitted = false);
+        }
         // All of them are assigned.
         let _ = self.pause(&paused);
     }
@@ -395,7 +427,11 @@ impl Subscriptions {
     #[must_use]
     pub fn topics(&self) -> Interest {
         match &self.mode {
-            Mode::Topics(topics) => Interest::Topics(topics.clone()),
+            Mode::Topics(topics) => {
+                // In a group partitions of other topics may be left from before, until they are revoked.
+                let assigned = self.ids.keys().map(TopicPartition::shared_topic);
+                Interest::Topics(topics.iter().chain(assigned).cloned().collect())
+            }
             Mode::Pattern { pattern, .. } => Interest::Matching(pattern.clone()),
             Mode::None | Mode::Assigned => {
                 Interest::Topics(self.ids.keys().map(|p| p.shared_topic().clone()).collect())
@@ -449,8 +485,7 @@ impl Subscriptions {
             let divergent = divergent.map(|place| place.offset);
             return Some(Error::LogTruncation { partition, offset: position, divergent });
         }
-        (state.reset == Some(OffsetReset::None))
-            .then_some(Error::NoOffsetForPartition { partition })
+        state.has_no_offset().then_some(Error::NoOffsetForPartition { partition })
     }
 
     /// Whether what was buffered under a ticket may be handed out still.
@@ -466,7 +501,8 @@ impl Subscriptions {
         let Some(state) = self.states.get_mut(&id) else { return };
         let voids = state.voids;
         change(state);
-        set_member(&mut self.unresolved, id, state.reset.is_some());
+        set_member(&mut self.unresolved, id, state.reset.is_some() && !state.uncommitted);
+        set_member(&mut self.uncommitted, id, state.uncommitted);
         set_member(&mut self.unvalidated, id, state.validating.is_some());
         set_member(&mut self.stuck, id, is_stuck(state));
         set_member(&mut self.paused, id, state.paused);
@@ -483,9 +519,13 @@ impl Subscriptions {
             if let Some(id) = self.ids.remove(&partition) {
                 self.states.remove(&id);
                 self.unchecked.remove(&id);
-                for set in
-                    [&mut self.unresolved, &mut self.unvalidated, &mut self.stuck, &mut self.paused]
-                {
+                for set in [
+                    &mut self.unresolved,
+                    &mut self.uncommitted,
+                    &mut self.unvalidated,
+                    &mut self.stuck,
+                    &mut self.paused,
+                ] {
                     set.remove(&id);
                 }
                 self.touched.insert(id);
@@ -497,7 +537,8 @@ impl Subscriptions {
                 let id = self.next_id;
                 self.next_id += 1;
                 self.ids.insert(partition.clone(), id);
-                self.states.insert(id, PartitionState::new(partition.clone(), self.policy));
+                let state = PartitionState::new(partition.clone(), self.policy, self.group);
+                self.states.insert(id, state);
                 self.change(id, |_| {});
             }
         }
@@ -505,7 +546,7 @@ impl Subscriptions {
 }
 
 fn is_stuck(state: &PartitionState) -> bool {
-    state.reset == Some(OffsetReset::None) || state.truncation.is_some()
+    state.has_no_offset() || state.truncation.is_some()
 }
 
 fn set_member(set: &mut BTreeSet<PartitionId>, id: PartitionId, member: bool) {

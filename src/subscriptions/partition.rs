@@ -60,6 +60,10 @@ pub struct PartitionState {
     pub fetch: Option<Place>,
     /// Where to look for a position; the one before, if there is any, counts no longer.
     pub reset: Option<OffsetReset>,
+    /// Whether the group is to be asked first where it goes on.
+    pub uncommitted: bool,
+    /// Neither asked for nor handed out, until it is known whether it stays.
+    pub revoking: bool,
     /// Not asked about before this.
     pub retry_at: Option<Instant>,
     /// Somebody waits for what is there: the position was set by a seek or a reset, or the partition was resumed.
@@ -85,12 +89,14 @@ pub struct PartitionState {
 }
 
 impl PartitionState {
-    pub(super) fn new(partition: TopicPartition, policy: OffsetReset) -> Self {
+    pub(super) fn new(partition: TopicPartition, policy: OffsetReset, uncommitted: bool) -> Self {
         Self {
             partition,
             position: None,
             fetch: None,
             reset: Some(policy),
+            uncommitted,
+            revoking: false,
             retry_at: None,
             moved: false,
             voids: 0,
@@ -120,8 +126,14 @@ impl PartitionState {
     /// The offset and epoch to ask for, if it is the time for it.
     #[must_use]
     pub fn wanted(&self) -> Option<Place> {
-        let held = self.validating.is_some() || self.ahead || self.truncation.is_some();
+        let unsure = self.validating.is_some() || self.ahead || self.truncation.is_some();
+        let held = unsure || self.revoking;
         self.fetch.filter(|_| !held)
+    }
+
+    /// Whether nothing says where to go on.
+    pub(super) fn has_no_offset(&self) -> bool {
+        self.reset == Some(OffsetReset::None) && !self.uncommitted
     }
 
     /// Goes on from a place that was not reached by reading: what is buffered is void.
@@ -143,6 +155,7 @@ impl PartitionState {
     /// Forgets what was buffered, found out and waited for at the place where it was.
     fn leave(&mut self) {
         self.voids += 1;
+        self.uncommitted = false;
         self.retry_at = None;
         self.validating = None;
         self.ahead = false;

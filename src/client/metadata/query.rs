@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
-use super::inquiry::Inquiry;
+use crate::client::inquiry::Inquiry;
 use crate::{
     Error, ErrorCode, Result, client::cluster::Cluster, protocol::metadata::MetadataResponse,
 };

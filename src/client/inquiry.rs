@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// How long a node may be silent before another one is asked.
-pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A question that any node can answer. A node that does not answer within a second is no reason to wait: another is
 /// asked the same.
 #[derive(Debug)]
-pub(super) struct Inquiry {
+pub(crate) struct Inquiry {
     in_flight: BTreeMap<RequestId, (NodeKey, Instant)>,
     /// Not before this, whatever the need.
     retry_at: Instant,
@@ -27,7 +27,7 @@ pub(super) struct Inquiry {
 }
 
 impl Inquiry {
-    pub(super) fn new(retry_backoff: Duration, now: Instant) -> Self {
+    pub(crate) fn new(retry_backoff: Duration, now: Instant) -> Self {
         Self {
             in_flight: BTreeMap::new(),
             retry_at: now,
@@ -36,42 +36,42 @@ impl Inquiry {
     }
 
     /// Not before this, whatever the need.
-    pub(super) fn retry_at(&mut self, at: Instant) {
+    pub(crate) fn retry_at(&mut self, at: Instant) {
         self.retry_at = at;
     }
 
     /// It was of no use: again a little later, and later each time.
-    pub(super) fn back_off(&mut self, random: &mut fastrand::Rng, now: Instant) {
+    pub(crate) fn back_off(&mut self, random: &mut fastrand::Rng, now: Instant) {
         self.retry_at = later(now, self.backoff.next_delay(random));
     }
 
     /// It was of use.
-    pub(super) fn succeeded(&mut self) {
+    pub(crate) fn succeeded(&mut self) {
         self.backoff.reset();
     }
 
     /// Nobody looked at the sockets for this long.
-    pub(super) fn was_away(&mut self, time: Duration) {
+    pub(crate) fn was_away(&mut self, time: Duration) {
         self.in_flight.values_mut().for_each(|(_, sent)| *sent = later(*sent, time));
     }
 
     /// It was put to a node.
-    pub(super) fn sent(&mut self, id: RequestId, node: NodeKey, now: Instant) {
+    pub(crate) fn sent(&mut self, id: RequestId, node: NodeKey, now: Instant) {
         self.in_flight.insert(id, (node, now));
     }
 
     /// A request was answered, or failed: who was asked, if it is one of these.
-    pub(super) fn take(&mut self, id: RequestId) -> Option<NodeKey> {
+    pub(crate) fn take(&mut self, id: RequestId) -> Option<NodeKey> {
         self.in_flight.remove(&id).map(|(node, _)| node)
     }
 
     /// Those who were asked and have not answered; they are not waited for any longer.
-    pub(super) fn take_silent(&mut self) -> impl Iterator<Item = i32> {
+    pub(crate) fn take_silent(&mut self) -> impl Iterator<Item = i32> {
         std::mem::take(&mut self.in_flight).into_values().map(|(node, _)| node.id)
     }
 
     /// Whom to ask now; sees to it that there will be somebody. `due`: whether it is to be asked although nobody was yet.
-    pub(super) fn next_node(
+    pub(crate) fn next_node(
         &self,
         due: bool,
         cluster: &Cluster,
@@ -94,7 +94,7 @@ impl Inquiry {
     }
 
     /// When to look for a node, where it is due from `due` on.
-    pub(super) fn poll_timeout(
+    pub(crate) fn poll_timeout(
         &self,
         due: Instant,
         client: &KafkaClient,

@@ -1,0 +1,196 @@
+//! How a [`KafkaConsumer`] gives back what it has: closing, unsubscribing, and being dropped.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Content, KafkaConsumer,
+    driver::{Driver, Ended, deadline},
+    listener::News,
+    machines::Machines,
+};
+use crate::{Error, Result, TopicPartition, coordinator::Coordinator};
+
+/// How long being dropped may take.
+const DROP_PATIENCE: Duration = Duration::from_millis(500);
+
+impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
+    /// Closes the consumer: commits the positions if `enable_auto_commit` is on, tells the listener that its partitions are
+    /// revoked, leaves the group, and closes all connections. Later calls fail with [`Error::Closed`], iteration ends;
+    /// closing twice does nothing.
+    ///
+    /// Waits for the group up to `request_timeout_ms`; without a group it does not block. A static member
+    /// (`group_instance_id`) does not leave, so that it finds its partitions when it comes back within
+    /// `session_timeout_ms`. Dropping the consumer commits nothing, tells nobody, and leaves the group.
+    ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a", "b", "c"]);
+    /// # let consumer = kafka_blocking::KafkaConsumer::builder()
+    /// #     .bootstrap_servers(broker.address()).auto_offset_reset("earliest").consumer_timeout_ms(500).build()?;
+    /// consumer.close()?;
+    /// assert!(matches!(consumer.assign([("t", 0)]), Err(kafka_blocking::Error::Closed)));
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::RebalanceListener`] where the listener failed; the consumer is closed nevertheless. A commit that fails is
+    /// logged, and goes to `default_offset_commit_callback`. [`Error::IllegalState`] inside a callback.
+    ///
+    /// kafka-python: `close`.
+    pub fn close(&self) -> Result<()> {
+        self.close_timeout(self.limits.request_timeout)
+    }
+
+    /// As [`close`](Self::close), and waits up to `timeout`.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    ///
+    /// kafka-python: `close(timeout_ms)`.
+    pub fn close_timeout(&self, timeout: Duration) -> Result<()> {
+        self.close_with(self.limits.auto_commit, timeout)
+    }
+
+    /// As [`close_timeout`](Self::close_timeout), and commits nothing, whatever `enable_auto_commit` says.
+    ///
+    /// ```
+    /// # let broker = scripted_broker::ScriptedBroker::start();
+    /// # broker.create_topic("t", 1);
+    /// # broker.append("t", 0, ["a"]);
+    /// # let builder = kafka_blocking::KafkaConsumer::builder().bootstrap_servers(broker.address())
+    /// #     .auto_offset_reset("earliest").group_id("g").topics("t");
+    /// use std::time::Duration;
+    ///
+    /// let consumer = builder.clone().build()?;
+    /// consumer.next().expect("waits for ever")?;
+    /// consumer.close_without_commit(Duration::from_secs(5))?;
+    /// let next = builder.build()?;
+    /// assert_eq!(next.committed(("t", 0))?, None);
+    /// # Ok::<(), kafka_blocking::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`close`](Self::close).
+    ///
+    /// kafka-python: `close(autocommit=False)`.
+    pub fn close_without_commit(&self, timeout: Duration) -> Result<()> {
+        self.close_with(false, timeout)
+    }
+
+    fn close_with(&self, commit: bool, timeout: Duration) -> Result<()> {
+        if self.closed.get() {
+            return Ok(());
+        }
+        self.refuse_in_callback("close()")?;
+        let until = deadline(timeout);
+        let given_back = self.give_back(commit, "the consumer was closed", until);
+        // Callbacks of commits that are on their way still run, as far as there is time.
+        let settled = self.settle_commits(until);
+        self.closed.set(true);
+        self.shut();
+        match given_back.and(settled) {
+            Err(Error::Closed) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Gives all partitions back to the group, if there is one, and leaves it. What goes wrong is logged, but for what
+    /// the listener says.
+    pub(super) fn give_back(
+        &self,
+        commit: bool,
+        reason: &'static str,
+        until: Instant,
+    ) -> Result<()> {
+        let (partitions, id) = self.with_driver(|driver| {
+            let now = driver.now();
+            let left = until.saturating_duration_since(now);
+            let begun = driver.machines.with_group(now, |group, cx| {
+                let shared = cx.subscriptions.is_shared();
+                let assigned: BTreeSet<TopicPartition> =
+                    cx.subscriptions.assignment().cloned().collect();
+                cx.subscriptions.begin_revocation(&assigned);
+                let id = if commit { group.commit_positions(|_| true, left, cx) } else { None };
+                (if shared { assigned } else { BTreeSet::new() }, id)
+            });
+            Ok(begun.unwrap_or_default())
+        })?;
+        if let Some(id) = id {
+            let left = |driver: &Driver| until.saturating_duration_since(driver.now());
+            let left = self.with_driver(|driver| Ok(left(driver)))?;
+            // Told to the callback already.
+            let _ = self.wait_for_commit(id, left);
+        }
+        let member = self.with_driver(|driver| {
+            Ok(driver.machines.group.as_ref().is_some_and(Coordinator::is_member))
+        })?;
+        let news = if member { News::Revoked } else { News::Lost };
+        let partitions: Vec<_> = partitions.into_iter().collect();
+        let told = self.tell(news, &partitions);
+        self.with_driver(|driver| leave(driver, reason, &self.shared.signals, until))?;
+        told
+    }
+
+    /// Sees commits through that are on their way.
+    fn settle_commits(&self, until: Instant) -> Result<()> {
+        let finished = self.with_driver(|driver| {
+            run_quietly(driver, &self.shared.signals, until, |m| {
+                m.group.as_ref().is_none_or(|group| !group.has_commits())
+            })?;
+            Ok(driver.machines.group.as_mut().map(Coordinator::take_finished).unwrap_or_default())
+        })?;
+        self.tell_of_commits(finished);
+        Ok(())
+    }
+
+    /// Ends the keeper and closes the connections.
+    fn shut(&self) {
+        self.cursor.borrow_mut().clear_all();
+        drop(self.keeper.take());
+        drop(self.shared.enter().guard.take());
+    }
+}
+
+/// Leaves the group, and waits until it knows.
+fn leave(
+    driver: &mut Driver,
+    reason: &'static str,
+    signals: &super::Signals,
+    until: Instant,
+) -> Result<()> {
+    let now = driver.now();
+    let Some(()) = driver.machines.with_group(now, |group, _| group.leave(reason, now)) else {
+        return Ok(());
+    };
+    run_quietly(driver, signals, until, |m| m.group.as_ref().is_none_or(Coordinator::has_left))
+}
+
+/// Runs until something holds or the time is over; wake-ups wait for a call that can tell of them.
+fn run_quietly(
+    driver: &mut Driver,
+    signals: &super::Signals,
+    until: Instant,
+    holds: impl Fn(&Machines) -> bool,
+) -> Result<()> {
+    while driver.run_until(until, signals, |m| holds(m).then_some(()))? == Ended::Signalled {}
+    Ok(())
+}
+
+/// Commits nothing: a loop that was left by `?` has not processed its record. Leaves the group, so that it need not wait for
+/// the session to end; that takes half a second at most.
+impl<K: ?Sized + Content, V: ?Sized + Content> Drop for KafkaConsumer<K, V> {
+    fn drop(&mut self) {
+        let until = deadline(DROP_PATIENCE);
+        if let Some(driver) = self.shared.enter().guard.as_mut()
+            && driver.machines.group.as_ref().is_some_and(Coordinator::is_alive)
+        {
+            // There is nobody to tell.
+            let _ = leave(driver, "the consumer was dropped", &self.shared.signals, until);
+        }
+        self.shut();
+    }
+}

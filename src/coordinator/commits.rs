@@ -1,0 +1,472 @@
+//! Offsets on their way to the coordinator, in the order in which they were committed.
+//!
+//! One request is under way at a time, and takes with it all that has queued up meanwhile: so the number of commits is not
+//! bound by the coordinator's latency, and an older one that has to be sent again never overwrites a newer one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use super::{
+    leaving::reachable,
+    lookup::{Lookup, group_error},
+    membership::{Generation, Membership, Phase},
+};
+use crate::{
+    Error, ErrorCode, OffsetAndMetadata, Result,
+    net::connection::{RequestId, later},
+    protocol::{
+        self, Request,
+        offset_commit::{
+            OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+        },
+    },
+    subscriptions::{Context, PartitionId},
+    types::TopicPartition,
+};
+
+/// Names a commit.
+pub type CommitId = u64;
+
+/// Offsets by partition.
+pub type Offsets = BTreeMap<TopicPartition, OffsetAndMetadata>;
+
+/// The newest version that names topics and not their ids.
+const BY_NAME: i16 = 9;
+
+/// What became of a commit.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Which one it is.
+    pub id: CommitId,
+    /// What was to be committed.
+    pub offsets: Offsets,
+    /// Whether it was.
+    pub result: Result<()>,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub(super) struct Commits {
+    queue: VecDeque<Commit>,
+    flight: Option<Flight>,
+    finished: VecDeque<Finished>,
+    retry_at: Option<Instant>,
+    retry_backoff: Duration,
+    next_id: CommitId,
+}
+
+#[derive(Debug)]
+struct Commit {
+    id: CommitId,
+    offsets: Offsets,
+    /// The tenures of the partitions, if a group assigned them: in another tenure the offsets mean nothing.
+    tenures: Option<BTreeMap<TopicPartition, PartitionId>>,
+    since: Instant,
+    timeout: Duration,
+    obstacle: Option<Error>,
+    outcome: Option<Result<()>>,
+}
+
+#[derive(Debug)]
+struct Flight {
+    request: RequestId,
+    sent: Instant,
+    commits: BTreeSet<CommitId>,
+    generation: Option<Generation>,
+}
+
+impl Commits {
+    pub(super) fn new(retry_backoff: Duration) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            flight: None,
+            finished: VecDeque::new(),
+            retry_at: None,
+            retry_backoff,
+            next_id: 1,
+        }
+    }
+
+    // Commands
+
+    /// Commits offsets, after those that were committed before; gives up after `timeout`.
+    pub(super) fn start(
+        &mut self,
+        offsets: Offsets,
+        tenures: Option<BTreeMap<TopicPartition, PartitionId>>,
+        timeout: Duration,
+        now: Instant,
+    ) -> CommitId {
+        let id = self.next_id;
+        self.next_id += 1;
+        let outcome = offsets.is_empty().then_some(Ok(()));
+        let commit = Commit { id, offsets, tenures, since: now, timeout, obstacle: None, outcome };
+        self.queue.push_back(commit);
+        self.settle();
+        id
+    }
+
+    /// Nobody waits for a commit any more. One that may have reached the coordinator is not taken back.
+    pub(super) fn give_up(&mut self, id: CommitId) {
+        if let Some(commit) = self.queue.iter_mut().find(|c| c.id == id) {
+            commit
+                .outcome
+                .get_or_insert_with(|| Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+        }
+        self.settle();
+    }
+
+    /// Nobody looked at the sockets for this long.
+    pub(super) fn was_away(&mut self, time: Duration) {
+        if let Some(flight) = &mut self.flight {
+            flight.sent = later(flight.sent, time);
+        }
+        for commit in &mut self.queue {
+            commit.since = later(commit.since, time);
+        }
+    }
+
+    // What came in
+
+    /// The answer to a commit, if it is one.
+    pub(super) fn handle_response(
+        &mut self,
+        id: RequestId,
+        result: &Result<(i16, Vec<u8>)>,
+        membership: &mut Membership,
+        lookup: &mut Lookup,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Some(flight) = self.flight.take_if(|flight| flight.request == id) else { return false };
+        match result
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|(version, body)| codes(*version, body))
+        {
+            Ok(codes) => self.judge(&flight, &codes, membership, lookup, cx),
+            Err(error) => {
+                log::debug!(target: "kafka_blocking::group", "committing: {error}");
+                self.retry(&flight, &error, cx.now);
+                // A coordinator that is gone may have a successor.
+                lookup.suspect();
+            }
+        }
+        self.settle();
+        true
+    }
+
+    // What must go out
+
+    /// Sends what is queued.
+    pub(super) fn poll(
+        &mut self,
+        membership: &Membership,
+        lookup: &mut Lookup,
+        cx: &mut Context<'_>,
+    ) {
+        self.drop_late(cx.now);
+        if self.flight.is_some() || self.retry_at.is_some_and(|at| cx.now < at) {
+            return self.settle();
+        }
+        self.retry_at = None;
+        self.drop_disowned(membership, cx);
+        self.settle();
+        if self.queue.is_empty() {
+            return;
+        }
+        let Some(node) = reachable(lookup, cx.client, cx.now) else { return };
+        let Some(version) = cx.client.version::<OffsetCommitRequest>(node, Some(BY_NAME)) else {
+            return self.fail_all(&cx.client.unsupported::<OffsetCommitRequest>(node));
+        };
+        let shared = cx.subscriptions.is_shared();
+        let generation = membership.generation.clone().filter(|_| shared);
+        let request = self.request(version, generation.as_ref(), membership);
+        match cx.client.send(node, version, &request, cx.now) {
+            Ok(request) => {
+                let commits =
+                    self.queue.iter().filter(|c| c.outcome.is_none()).map(|c| c.id).collect();
+                self.flight = Some(Flight { request, sent: cx.now, commits, generation });
+            }
+            Err(error) => self.fail_all(&error),
+        }
+    }
+
+    /// What has become of commits, in the order in which they were made.
+    pub(super) fn take_finished(&mut self) -> VecDeque<Finished> {
+        std::mem::take(&mut self.finished)
+    }
+
+    // What is known
+
+    pub(super) fn has_finished(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
+    pub(super) fn is_pending(&self, id: CommitId) -> bool {
+        self.queue.iter().any(|c| c.id == id)
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub(super) fn obstacle(&self) -> Option<&Error> {
+        self.queue.iter().find_map(|c| c.obstacle.as_ref())
+    }
+
+    pub(super) fn unanswered(&self) -> Option<Instant> {
+        self.flight.as_ref().map(|flight| flight.sent)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let late = self.queue.iter().map(|c| later(c.since, c.timeout)).min();
+        [self.retry_at, late].into_iter().flatten().min()
+    }
+
+    // Helpers
+
+    fn request(
+        &self,
+        version: i16,
+        generation: Option<&Generation>,
+        membership: &Membership,
+    ) -> OffsetCommitRequest {
+        const EPOCHS: i16 = 6;
+        let mut newest = Offsets::new();
+        for commit in self.queue.iter().filter(|c| c.outcome.is_none()) {
+            newest.extend(commit.offsets.iter().map(|(p, o)| (p.clone(), o.clone())));
+        }
+        let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
+        for (partition, offset) in &newest {
+            if topics.last().is_none_or(|topic| topic.name != partition.topic()) {
+                let name = partition.topic().to_owned();
+                topics.push(OffsetCommitRequestTopic { name, ..Default::default() });
+            }
+            let committed = OffsetCommitRequestPartition {
+                partition_index: partition.partition(),
+                committed_offset: offset.offset(),
+                committed_leader_epoch: offset
+                    .leader_epoch()
+                    .filter(|_| version >= EPOCHS)
+                    .unwrap_or(-1),
+                committed_metadata: Some(offset.metadata().to_owned()),
+                ..Default::default()
+            };
+            if let Some(topic) = topics.last_mut() {
+                topic.partitions.push(committed);
+            }
+        }
+        OffsetCommitRequest {
+            group_id: membership.options.group_id.to_string(),
+            generation_id_or_member_epoch: generation.map_or(-1, |generation| generation.id),
+            member_id: generation.map_or_else(String::new, |_| membership.member_id.clone()),
+            group_instance_id: generation.and_then(|_| membership.instance_id()),
+            retention_time_ms: -1,
+            topics,
+        }
+    }
+
+    fn judge(
+        &mut self,
+        flight: &Flight,
+        codes: &BTreeMap<TopicPartition, ErrorCode>,
+        membership: &mut Membership,
+        lookup: &mut Lookup,
+        cx: &mut Context<'_>,
+    ) {
+        let worst = codes
+            .values()
+            .copied()
+            .find(|code| *code != ErrorCode::NONE && !is_about_partition(*code));
+        match worst {
+            None => lookup.confirm(),
+            Some(ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE) => {
+                lookup.lose("it says that it is none", cx.client, cx.now);
+            }
+            _ => {}
+        }
+        let moved_on = flight.generation.is_some() && has_moved_on(flight, membership);
+        for commit in self.queue.iter_mut().filter(|c| flight.commits.contains(&c.id)) {
+            commit.judge(
+                codes,
+                moved_on,
+                membership,
+                cx.now,
+                &mut self.retry_at,
+                self.retry_backoff,
+            );
+        }
+        if let Some(code) = worst.filter(|_| flight.generation.is_some() && !moved_on) {
+            match code {
+                ErrorCode::REBALANCE_IN_PROGRESS => {
+                    membership.request_rejoin("a commit came in the middle of a rebalance")
+                }
+                ErrorCode::ILLEGAL_GENERATION
+                | ErrorCode::UNKNOWN_MEMBER_ID
+                | ErrorCode::FENCED_INSTANCE_ID => {
+                    membership.expel(code);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn retry(&mut self, flight: &Flight, error: &Error, now: Instant) {
+        for commit in self.queue.iter_mut().filter(|c| flight.commits.contains(&c.id)) {
+            commit.obstacle = Some(error.clone());
+        }
+        self.retry_at = Some(later(now, self.retry_backoff));
+    }
+
+    /// What is committed of partitions that are no longer this member's is the business of their new owners.
+    fn drop_disowned(&mut self, membership: &Membership, cx: &Context<'_>) {
+        for commit in self.queue.iter_mut().filter(|c| c.outcome.is_none()) {
+            let Some(tenures) = &commit.tenures else { continue };
+            let lost = tenures.iter().find(|(p, id)| cx.subscriptions.id(p).ok() != Some(**id));
+            if let Some((partition, _)) = lost {
+                let reason = format!("{partition} is no longer assigned to this member").into();
+                commit.outcome = Some(Err(Error::CommitFailed { reason }));
+            } else if membership.generation.is_none() {
+                let reason = "this member is out of the group; poll to join it again".into();
+                commit.outcome = Some(Err(Error::CommitFailed { reason }));
+            }
+        }
+    }
+
+    fn drop_late(&mut self, now: Instant) {
+        for commit in self.queue.iter_mut().filter(|c| c.outcome.is_none()) {
+            if now >= later(commit.since, commit.timeout) {
+                commit.outcome = Some(Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+            }
+        }
+    }
+
+    fn fail_all(&mut self, error: &Error) {
+        for commit in self.queue.iter_mut() {
+            commit.outcome.get_or_insert_with(|| Err(error.clone()));
+        }
+        self.settle();
+    }
+
+    /// Those that are decided are told of in the order in which they were made.
+    fn settle(&mut self) {
+        while self.queue.front().is_some_and(|c| c.outcome.is_some()) {
+            let Some(Commit { id, offsets, outcome, .. }) = self.queue.pop_front() else { return };
+            self.finished.push_back(Finished { id, offsets, result: outcome.unwrap_or(Ok(())) });
+        }
+    }
+}
+
+impl Commit {
+    /// Takes over what the coordinator said of its partitions.
+    fn judge(
+        &mut self,
+        codes: &BTreeMap<TopicPartition, ErrorCode>,
+        moved_on: bool,
+        membership: &Membership,
+        now: Instant,
+        retry_at: &mut Option<Instant>,
+        backoff: Duration,
+    ) {
+        let of =
+            |p: &TopicPartition| codes.get(p).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
+        let failed: Vec<_> = self
+            .offsets
+            .keys()
+            .map(|p| (p, of(p)))
+            .filter(|(_, c)| *c != ErrorCode::NONE)
+            .collect();
+        let lasting = failed.iter().find(|(_, code)| !code.retriable());
+        let Some((partition, code)) = lasting.or(failed.first()).copied() else {
+            self.outcome.get_or_insert(Ok(()));
+            return;
+        };
+        let group = &membership.options.group_id;
+        if code.retriable() {
+            self.obstacle = Some(group_error(
+                OffsetCommitRequest::NAME,
+                code,
+                group,
+                &format!(": {partition}"),
+            ));
+            *retry_at = Some(later(now, backoff));
+            return;
+        }
+        let all =
+            failed.iter().map(|(p, c)| format!("{p}: {}", c.name())).collect::<Vec<_>>().join(", ");
+        let error = match code {
+            ErrorCode::REBALANCE_IN_PROGRESS => Error::RebalanceInProgress,
+            ErrorCode::ILLEGAL_GENERATION if moved_on => Error::RebalanceInProgress,
+            ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID
+                if self.tenures.is_none() =>
+            {
+                let reason = format!(
+                    "group {group} has members, to which its partitions are assigned ({all})"
+                );
+                Error::CommitFailed { reason: reason.into() }
+            }
+            ErrorCode::ILLEGAL_GENERATION | ErrorCode::UNKNOWN_MEMBER_ID => {
+                let reason = format!("group {group} has gone on without this member ({all})");
+                Error::CommitFailed { reason: reason.into() }
+            }
+            ErrorCode::FENCED_INSTANCE_ID => {
+                let id = membership.options.instance_id.as_deref().unwrap_or_default();
+                Error::FencedInstanceId { group_instance_id: id.into() }
+            }
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
+                let refused =
+                    failed.iter().filter(|(_, c)| *c == code).map(|(p, _)| p.topic().to_owned());
+                Error::TopicAuthorizationFailed {
+                    topics: refused.collect::<BTreeSet<_>>().into_iter().collect(),
+                }
+            }
+            code => group_error(OffsetCommitRequest::NAME, code, group, &format!(": {all}")),
+        };
+        self.outcome.get_or_insert(Err(error));
+    }
+}
+
+/// Whether a code says something of the partition alone, and nothing of the group or its coordinator.
+fn is_about_partition(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            | ErrorCode::TOPIC_AUTHORIZATION_FAILED
+            | ErrorCode::OFFSET_METADATA_TOO_LARGE
+            | ErrorCode::INVALID_COMMIT_OFFSET_SIZE
+    )
+}
+
+/// Whether the group was on its way to another generation when the coordinator answered: what it says of the one that the
+/// commit was made under is no news.
+fn has_moved_on(flight: &Flight, membership: &Membership) -> bool {
+    let on_its_way = matches!(
+        membership.phase,
+        Phase::Joining { .. } | Phase::Leading(_) | Phase::Syncable(_) | Phase::Syncing { .. }
+    );
+    on_its_way || membership.generation != flight.generation
+}
+
+fn codes(version: i16, body: &[u8]) -> Result<BTreeMap<TopicPartition, ErrorCode>> {
+    let response =
+        protocol::decode_response::<OffsetCommitRequest>(body, version).map_err(|e| {
+            Error::Protocol { what: "OffsetCommit response", reason: e.to_string().into() }
+        })?;
+    let mut codes = BTreeMap::new();
+    for topic in &response.topics {
+        for p in &topic.partitions {
+            codes.insert(
+                TopicPartition::new(topic.name.as_str(), p.partition_index),
+                ErrorCode(p.error_code),
+            );
+        }
+    }
+    Ok(codes)
+}
+
+fn timed_out(after: Duration, obstacle: Option<&Error>) -> Error {
+    let cause = obstacle.map_or_else(|| "no answer".to_owned(), ToString::to_string);
+    Error::Timeout { operation: "commit", after, cause: cause.into() }
+}

@@ -1,0 +1,157 @@
+//! Leaving a group, so that it need not wait for the session to end.
+
+use std::time::Instant;
+
+use super::{
+    lookup::Lookup,
+    membership::{Membership, Phase},
+};
+use crate::{
+    ErrorCode, Result,
+    client::{KafkaClient, NodeKey},
+    net::connection::{RequestId, later},
+    protocol::{
+        self,
+        leave_group::{LeaveGroupRequest, MemberIdentity},
+    },
+    subscriptions::Context,
+};
+
+/// How often it is tried: a coordinator that has moved is told once more.
+const TRIES: u32 = 2;
+
+/// A member on its way out. The names are its own: meanwhile the consumer may have joined again.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    group: String,
+    member_id: String,
+    instance_id: Option<String>,
+    reason: &'static str,
+    tries: u32,
+    request: Option<RequestId>,
+    retry_at: Instant,
+    done: bool,
+}
+
+impl Leaving {
+    /// Takes a member out of its group: what is left to do about that, if anything is. A static member stays, so that it
+    /// finds its partitions when it is back within its session (KIP-345).
+    pub(super) fn begin(
+        membership: &mut Membership,
+        reason: &'static str,
+        now: Instant,
+    ) -> Option<Self> {
+        let member_id = std::mem::take(&mut membership.member_id);
+        let is_static = membership.options.instance_id.is_some();
+        membership.phase = Phase::Out;
+        let leaving = (!member_id.is_empty() && !is_static).then(|| Self {
+            group: membership.options.group_id.to_string(),
+            member_id,
+            instance_id: None,
+            reason,
+            tries: 0,
+            request: None,
+            retry_at: now,
+            done: false,
+        });
+        if leaving.is_some() {
+            log::info!(target: "kafka_blocking::group", "group {}: leaving, because {reason}", membership.options.group_id);
+        }
+        leaving
+    }
+
+    /// Sends what is to be sent.
+    pub(super) fn poll(&mut self, lookup: &mut Lookup, cx: &mut Context<'_>) {
+        if self.done || self.request.is_some() || cx.now < self.retry_at {
+            return;
+        }
+        if self.tries == TRIES {
+            self.done = true;
+            return;
+        }
+        let Some(node) = reachable(lookup, cx.client, cx.now) else { return };
+        let Some(version) = cx.client.version::<LeaveGroupRequest>(node, None) else { return };
+        self.tries += 1;
+        match cx.client.send(node, version, &self.request(version), cx.now) {
+            Ok(id) => self.request = Some(id),
+            Err(_) => self.done = true,
+        }
+    }
+
+    /// The answer, if it is one to this.
+    pub(super) fn handle_response(
+        &mut self,
+        id: RequestId,
+        result: &Result<(i16, Vec<u8>)>,
+        lookup: &mut Lookup,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        if self.request.take_if(|request| *request == id).is_none() {
+            return false;
+        }
+        self.done = true;
+        let Ok((version, body)) = result else {
+            self.done = self.tries >= TRIES;
+            return true;
+        };
+        let response = protocol::decode_response::<LeaveGroupRequest>(body, *version);
+        let code = response.map_or(ErrorCode::UNKNOWN_SERVER_ERROR, |r| ErrorCode(r.error_code));
+        match code {
+            ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
+                lookup.lose(code.name(), cx.client, cx.now);
+                self.done = self.tries >= TRIES;
+            }
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => {
+                const SOON: std::time::Duration = std::time::Duration::from_millis(100);
+                self.retry_at = later(cx.now, SOON);
+                self.done = self.tries >= TRIES;
+            }
+            ErrorCode::NONE => {}
+            code => {
+                log::debug!(target: "kafka_blocking::group", "group {}: LeaveGroup: {code}", self.group);
+            }
+        }
+        true
+    }
+
+    /// When to try again.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        (!self.done && self.request.is_none() && self.tries > 0).then_some(self.retry_at)
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn request(&self, version: i16) -> LeaveGroupRequest {
+        const SEVERAL: i16 = 3;
+        let several = version >= SEVERAL;
+        let member = MemberIdentity {
+            member_id: self.member_id.clone(),
+            group_instance_id: self.instance_id.clone(),
+            reason: Some(self.reason.to_owned()),
+        };
+        LeaveGroupRequest {
+            group_id: self.group.clone(),
+            member_id: if several { String::new() } else { self.member_id.clone() },
+            members: if several { vec![member] } else { Vec::new() },
+        }
+    }
+}
+
+/// The coordinator's connection for what is answered at once, if something can be sent on it; sees to it that there is one.
+pub(super) fn reachable(
+    lookup: &mut Lookup,
+    client: &mut KafkaClient,
+    now: Instant,
+) -> Option<NodeKey> {
+    let node = lookup.quick(client)?;
+    if client.can_send(node, now) {
+        return Some(node);
+    }
+    client.ensure(node, now);
+    if client.is_failing(node) {
+        lookup.suspect();
+    }
+    None
+}
