@@ -7,13 +7,21 @@ use std::{
 
 use crate::{error::BoxError, types::TopicPartition};
 
+mod balance;
+mod claims;
+mod cooperative_sticky;
+mod leader;
 mod member;
+mod messages;
 mod range;
 mod roundrobin;
+mod sticky;
 mod strategy;
 mod turns;
 
+pub use leader::divide;
 pub use member::GroupMember;
+pub use messages::{Subscription, decode_assignment, decode_subscription, encode_assignment};
 pub use strategy::AssignmentStrategy;
 
 /// Divides the partitions of a group's topics among its members.
@@ -92,6 +100,9 @@ pub trait PartitionAssignor: Send {
     /// have an entry for every member, give a partition to no more than one, and give nobody a topic that it does not
     /// subscribe to. Members stand in no particular order.
     ///
+    /// Where the protocol of the group is [`RebalanceProtocol::Cooperative`], a partition that another member still has in
+    /// hand, [`GroupMember::owned`], must be given to nobody: that member gives it up and joins again, and then it is free.
+    ///
     /// # Errors
     /// Whatever stands in the way; it becomes an error of the call that took part in the group, and the group stays
     /// without an assignment.
@@ -127,9 +138,4 @@ pub enum RebalanceProtocol {
     /// A member keeps what it has while it joins, and gives up only what is to go to another one, which gets it in a second
     /// round (KIP-429).
     Cooperative,
-}
-
-/// An entry for each member, still without partitions.
-fn entries(members: &[GroupMember]) -> BTreeMap<String, Vec<TopicPartition>> {
-    members.iter().map(|member| (member.member_id().to_owned(), Vec::new())).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{GroupMember, PartitionAssignor, entries, turns::Turns};
+use super::{GroupMember, PartitionAssignor, turns::Turns};
 use crate::{error::BoxError, types::TopicPartition};
 
 /// Divides each topic for itself: of 7 partitions and 3 members, they get 0 to 2, 3 and 4, 5 and 6.
@@ -23,19 +23,17 @@ impl PartitionAssignor for RangeAssignor {
         members: &[GroupMember],
     ) -> Result<BTreeMap<String, Vec<TopicPartition>>, BoxError> {
         let turns = Turns::new(topics, members);
-        let mut assignment = entries(members);
-        for topic in &turns.topics {
+        let mut shares = turns.empty_shares();
+        for (at, topic) in turns.topics.iter().enumerate() {
             let count = i32::try_from(topic.subscribers.len())?;
             let (each, more) = (topic.partitions / count, topic.partitions % count);
             let mut next = 0;
             for (turn, member) in (0..).zip(&topic.subscribers) {
                 let end = next + each + i32::from(turn < more);
-                let run = (next..end).map(|number| topic.partition(number));
-                let member = turns.members[*member].member_id();
-                assignment.entry(member.to_owned()).or_default().extend(run);
+                shares[*member].extend((next..end).map(|number| (at, number)));
                 next = end;
             }
         }
-        Ok(assignment)
+        Ok(turns.by_id(&shares))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{GroupMember, PartitionAssignor, entries, turns::Turns};
+use super::{GroupMember, PartitionAssignor, turns::Turns};
 use crate::{error::BoxError, types::TopicPartition};
 
 /// Deals all partitions of all topics like cards; a member that does not subscribe to a topic is passed over.
@@ -22,18 +22,17 @@ impl PartitionAssignor for RoundRobinAssignor {
         members: &[GroupMember],
     ) -> Result<BTreeMap<String, Vec<TopicPartition>>, BoxError> {
         let turns = Turns::new(topics, members);
-        let mut assignment = entries(members);
+        let mut shares = turns.empty_shares();
         // Whose turn it is, were everybody a subscriber.
         let mut turn = 0;
-        for topic in &turns.topics {
+        for (at, topic) in turns.topics.iter().enumerate() {
             for number in 0..topic.partitions {
                 let next = topic.subscribers.partition_point(|member| *member < turn);
                 let member = *topic.subscribers.get(next).unwrap_or(&topic.subscribers[0]);
                 turn = member + 1;
-                let member = turns.members[member].member_id();
-                assignment.entry(member.to_owned()).or_default().push(topic.partition(number));
+                shares[member].push((at, number));
             }
         }
-        Ok(assignment)
+        Ok(turns.by_id(&shares))
     }
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use super::{
-    PartitionAssignor, RebalanceProtocol, range::RangeAssignor, roundrobin::RoundRobinAssignor,
+    PartitionAssignor, RebalanceProtocol, cooperative_sticky::CooperativeStickyAssignor,
+    range::RangeAssignor, roundrobin::RoundRobinAssignor, sticky::StickyAssignor,
 };
 use crate::options::{FromList, FromText, Refused, Setting};
 
@@ -155,12 +156,14 @@ impl Setting<Self> for AssignmentStrategy {
 enum BuiltIn {
     Range,
     RoundRobin,
+    Sticky,
+    CooperativeSticky,
 }
 
 impl BuiltIn {
-    const ALL: [Self; 2] = [Self::Range, Self::RoundRobin];
+    const ALL: [Self; 4] = [Self::Range, Self::RoundRobin, Self::Sticky, Self::CooperativeSticky];
 
-    /// The name in the protocol, kafka-python's class, Java's class.
+    /// The name in the protocol, then kafka-python's classes and Java's.
     const fn names(self) -> [&'static str; 4] {
         match self {
             Self::Range => [
@@ -174,6 +177,18 @@ impl BuiltIn {
                 "RoundRobinPartitionAssignor",
                 "RoundRobinAssignor",
                 "org.apache.kafka.clients.consumer.RoundRobinAssignor",
+            ],
+            Self::Sticky => [
+                "sticky",
+                "StickyPartitionAssignor",
+                "StickyAssignor",
+                "org.apache.kafka.clients.consumer.StickyAssignor",
+            ],
+            Self::CooperativeSticky => [
+                "cooperative-sticky",
+                "cooperative_sticky",
+                "CooperativeStickyAssignor",
+                "org.apache.kafka.clients.consumer.CooperativeStickyAssignor",
             ],
         }
     }
@@ -197,6 +212,8 @@ impl BuiltIn {
         match self {
             Self::Range => Box::new(RangeAssignor),
             Self::RoundRobin => Box::new(RoundRobinAssignor),
+            Self::Sticky => Box::new(StickyAssignor::default()),
+            Self::CooperativeSticky => Box::new(CooperativeStickyAssignor::default()),
         }
     }
 }

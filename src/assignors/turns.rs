@@ -12,6 +12,9 @@ pub(super) struct Turns<'a> {
     pub(super) topics: Vec<Topic<'a>>,
 }
 
+/// What a member gets: the positions of topics in [`Turns::topics`], and numbers of partitions.
+pub(super) type Share = Vec<(usize, i32)>;
+
 /// A topic with those who subscribe to it.
 pub(super) struct Topic<'a> {
     pub(super) name: &'a Arc<str>,
@@ -43,11 +46,21 @@ impl<'a> Turns<'a> {
         let topics = topics.collect();
         Self { members, topics }
     }
-}
 
-impl Topic<'_> {
-    /// The partition of this number.
-    pub(super) fn partition(&self, number: i32) -> TopicPartition {
-        TopicPartition::new(self.name.clone(), number)
+    /// A share without partitions for each member.
+    pub(super) fn empty_shares(&self) -> Vec<Share> {
+        vec![Share::new(); self.members.len()]
+    }
+
+    /// The shares, which stand in the order of the members, by member id.
+    pub(super) fn by_id(&self, shares: &[Share]) -> BTreeMap<String, Vec<TopicPartition>> {
+        let mut assignment: BTreeMap<String, Vec<TopicPartition>> = BTreeMap::new();
+        for (member, share) in self.members.iter().zip(shares) {
+            let named = share.iter().map(|(topic, number)| {
+                TopicPartition::new(self.topics[*topic].name.clone(), *number)
+            });
+            assignment.entry(member.member_id().to_owned()).or_default().extend(named);
+        }
+        assignment
     }
 }

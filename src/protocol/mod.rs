@@ -29,6 +29,7 @@ pub mod offset_for_leader_epoch;
 pub mod produce;
 pub mod sasl_authenticate;
 pub mod sasl_handshake;
+pub mod sticky_assignor_user_data;
 pub mod sync_group;
 pub mod versions;
 
