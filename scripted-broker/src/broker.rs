@@ -2,8 +2,9 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use kafka_blocking::{net::servers::HostPort, protocol::Request};
@@ -11,7 +12,8 @@ use kafka_blocking::{net::servers::HostPort, protocol::Request};
 use crate::{
     batches::Marker,
     cluster::Cluster,
-    event_loop::{Ack, Command, EventLoop, bind},
+    event_loop::{Ack, Command, EventLoop, bind, now},
+    groups::{GroupHandle, GroupSettings, GroupView},
     records::Record,
     requests::LoggedRequest,
     script::When,
@@ -24,8 +26,13 @@ pub struct ScriptedBroker {
     waker: Arc<mio::Waker>,
     commands: mpsc::Sender<(Command, Ack)>,
     addresses: Vec<SocketAddr>,
+    /// Told after each turn of the thread.
+    turned: Arc<Condvar>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// How long a test waits for something that comes about within milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl ScriptedBroker {
     /// One node, with id 1.
@@ -48,12 +55,14 @@ impl ScriptedBroker {
         let host_ports = addresses.iter().map(|a| HostPort::new(a.ip().to_string(), a.port()));
         let cluster = Arc::new(Mutex::new(Cluster::new(host_ports)));
         let (commands, receiver) = mpsc::channel();
-        let (event_loop, waker) = EventLoop::new(cluster.clone(), sockets, receiver);
+        let turned = Arc::new(Condvar::new());
+        let (event_loop, waker) =
+            EventLoop::new(cluster.clone(), sockets, receiver, turned.clone());
         let thread = std::thread::Builder::new()
             .name("scripted-broker".to_owned())
             .spawn(move || event_loop.run())
             .expect("a thread for the scripted broker");
-        Self { cluster, waker, commands, addresses, thread: Some(thread) }
+        Self { cluster, waker, commands, addresses, turned, thread: Some(thread) }
     }
 
     // Where it is
@@ -164,6 +173,47 @@ impl ScriptedBroker {
         self.with_state(|state| state.node_mut(node).versions = rows.to_vec());
     }
 
+    /// A group, to look at and to change.
+    #[must_use]
+    pub fn group(&self, id: &str) -> GroupHandle<'_> {
+        GroupHandle::new(id, |f| {
+            self.with_cluster(|cluster| {
+                let now = now();
+                f(cluster, now);
+                cluster.handle(now);
+            });
+        })
+    }
+
+    /// Waits until something is so of a group, and gives the group as it is then.
+    ///
+    /// # Panics
+    /// Where it has not become so within ten seconds.
+    pub fn wait_for_group(&self, id: &str, condition: impl Fn(&GroupView) -> bool) -> GroupView {
+        let deadline = now() + PATIENCE;
+        let mut cluster = self.lock();
+        loop {
+            let view = cluster.state.groups.view(id);
+            if condition(&view) {
+                return view;
+            }
+            let left = deadline.saturating_duration_since(now());
+            assert!(!left.is_zero(), "it has not come about: {view:?}");
+            let waited = self.turned.wait_timeout(cluster, left);
+            cluster = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Changes what coordinators allow, and how long they wait.
+    pub fn set_groups(&self, change: impl FnOnce(&mut GroupSettings)) {
+        self.with_state(|state| change(&mut state.groups.settings));
+    }
+
+    /// Lets another node take over the groups of one that stops, or not.
+    pub fn set_coordinator_failover(&self, failover: bool) {
+        self.with_state(|state| state.groups.failover = failover);
+    }
+
     /// Changes anything of the cluster; waiting fetches look at it again then.
     pub fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         self.with_cluster(|cluster| {
@@ -236,6 +286,12 @@ impl ScriptedBroker {
     #[must_use]
     pub fn requests_of<R: Request>(&self) -> Vec<R> {
         self.lock().requests_of::<R>()
+    }
+
+    /// The requests of one API, each as it came and decoded.
+    #[must_use]
+    pub fn log_of<R: Request>(&self) -> Vec<(LoggedRequest, R)> {
+        self.lock().log_of::<R>()
     }
 
     /// How many connections to a node are open.

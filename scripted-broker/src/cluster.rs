@@ -3,6 +3,7 @@
 //! As in Kafka, the requests of one connection are answered one after the other.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use kafka_blocking::{
 
 use crate::{
     answers::{Body, Outcome, Wait},
+    groups::GroupHandle,
     requests::LoggedRequest,
     script::{Act, Script, Shaped, When},
     state::State,
@@ -94,6 +96,17 @@ impl Cluster {
     /// Makes a rule for all requests.
     pub fn on_any(&mut self) -> When<'_, ()> {
         When::new(None, |rule| self.script.add(rule))
+    }
+
+    /// A group, to look at and to change.
+    #[must_use]
+    pub fn group(&mut self, id: &str, now: Instant) -> GroupHandle<'_> {
+        let this = RefCell::new(self);
+        GroupHandle::new(id, move |f| {
+            let mut this = this.borrow_mut();
+            f(&mut this, now);
+            this.handle(now);
+        })
     }
 
     pub(crate) fn script_mut(&mut self) -> &mut Script {
@@ -180,23 +193,23 @@ impl Cluster {
 
     /// The time is `now`.
     pub fn handle(&mut self, now: Instant) {
-        self.state.handle_groups(&self.paused, now);
-        let again = std::mem::take(&mut self.changed) | self.state.groups.has_answered();
-        let due: Vec<ConnectionId> = self
-            .connections
-            .iter()
-            .filter(|(_, c)| again || c.next_at().is_some_and(|at| at <= now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            self.run(id, now);
+        let again = std::mem::take(&mut self.changed);
+        let due = |c: &Connection| again || c.next_at().is_some_and(|at| at <= now);
+        self.run_those(due, now);
+        loop {
+            self.state.handle_groups(&self.paused, now);
+            if !self.state.groups.has_answered() {
+                return;
+            }
+            // What one member has asked may be what others wait for.
+            self.run_those(Connection::waits_for_group, now);
         }
-        // What one member has asked may be what others wait for.
-        while self.state.groups.has_answered() {
-            let waiting = self.connections.iter().filter(|(_, c)| c.waits_for_group());
-            let waiting: Vec<ConnectionId> = waiting.map(|(id, _)| *id).collect();
-            waiting.into_iter().for_each(|id| self.run(id, now));
-        }
+    }
+
+    fn run_those(&mut self, which: impl Fn(&Connection) -> bool, now: Instant) {
+        let those = self.connections.iter().filter(|(_, c)| which(c)).map(|(id, _)| *id);
+        let those: Vec<ConnectionId> = those.collect();
+        those.into_iter().for_each(|id| self.run(id, now));
     }
 
     // What must go out
@@ -230,6 +243,16 @@ impl Cluster {
     pub fn requests_of<R: Request>(&self) -> Vec<R> {
         let all = self.requests.iter().filter(|r| r.is::<R>());
         all.map(|r| r.decode().expect("a well-formed request")).collect()
+    }
+
+    /// The requests of one API, each as it came and decoded.
+    ///
+    /// # Panics
+    /// Where one is malformed.
+    #[must_use]
+    pub fn log_of<R: Request>(&self) -> Vec<(LoggedRequest, R)> {
+        let all = self.requests.iter().filter(|r| r.is::<R>());
+        all.map(|r| (r.clone(), r.decode().expect("a well-formed request"))).collect()
     }
 
     /// How many connections to a node are open.

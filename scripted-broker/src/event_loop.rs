@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Read, Write},
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
     time::Instant,
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct EventLoop {
     nodes: BTreeMap<i32, Port>,
     sockets: BTreeMap<ConnectionId, Open>,
     next: ConnectionId,
+    /// Whoever waits for something to come about.
+    turned: Arc<Condvar>,
 }
 
 /// What keeps a node's port.
@@ -71,11 +73,13 @@ impl EventLoop {
         cluster: Arc<Mutex<Cluster>>,
         sockets: Vec<Socket>,
         commands: mpsc::Receiver<(Command, Ack)>,
+        turned: Arc<Condvar>,
     ) -> (Self, Arc<Waker>) {
         let poll = Poll::new().expect("a selector for the scripted broker");
         let waker = Waker::new(poll.registry(), WAKER).expect("a waker for the scripted broker");
         let nodes = (1..).zip(sockets.into_iter().map(Port::Refusing)).collect();
-        let mut this = Self { poll, cluster, commands, nodes, sockets: BTreeMap::new(), next: 1 };
+        let sockets = BTreeMap::new();
+        let mut this = Self { poll, cluster, commands, nodes, sockets, next: 1, turned };
         let ids: Vec<i32> = this.nodes.keys().copied().collect();
         ids.into_iter().for_each(|id| this.listen(id));
         (this, Arc::new(waker))
@@ -119,6 +123,7 @@ impl EventLoop {
             }
             self.carry_out(&mut cluster);
             drop(cluster);
+            self.turned.notify_all();
             for ack in acks {
                 // Whoever asked may have gone.
                 let _ = ack.send(());
@@ -216,6 +221,6 @@ impl EventLoop {
     }
 }
 
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

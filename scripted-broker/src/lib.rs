@@ -42,7 +42,11 @@ pub use crate::{
     batches::{Marker, encode_marker, encode_transactional},
     broker::ScriptedBroker,
     cluster::{Cluster, ConnectionId, Output},
-    groups::{CommittedOffset, GroupSettings, GroupState, Groups},
+    groups::{
+        AssignWith, Assigns, CommittedOffset, GroupHandle, GroupSettings, GroupState, GroupView,
+        Groups, MemberScript, MemberView, Role, ScriptedMemberId, assignment_bytes,
+        subscription_bytes,
+    },
     log::{Aborted, Found, Log, Slice},
     records::{Record, encode_batch, seal},
     requests::LoggedRequest,

@@ -11,6 +11,7 @@ use super::{
     mail::{Answer, Ticket},
     member::Member,
     offsets::CommittedOffset,
+    stored::Stored,
 };
 
 /// In which state a group is.
@@ -48,6 +49,10 @@ pub(crate) struct Group {
     /// Where offsets of transactions are not decided yet.
     pub(super) unstable: BTreeSet<(String, i32)>,
     pub(super) ids: u64,
+    /// What another coordinator would know of it.
+    pub(super) stored: Stored,
+    /// Whether its coordinator has yet to load it.
+    pub(super) unloaded: bool,
     /// Answers that have come about.
     pub(super) out: Vec<(Ticket, Answer)>,
 }

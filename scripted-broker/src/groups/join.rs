@@ -11,6 +11,7 @@ use super::{
     group::{Group, GroupState},
     mail::{Answer, Ticket},
     member::{Member, millis},
+    script::Role,
     settings::GroupSettings,
 };
 
@@ -21,6 +22,8 @@ pub(super) struct Caller<'a> {
     pub(super) id_first: bool,
     /// Whether a static leader that comes back can be told to leave the assignment as it is (KIP-814).
     pub(super) may_skip: bool,
+    /// Whether it wants to lead.
+    pub(super) role: Role,
 }
 
 /// How long a new member waits at most, which has no session yet.
@@ -107,6 +110,7 @@ impl Group {
         let mut member = Member::new(id, caller.client_id, request, now);
         member.expires = now + NEW_MEMBER;
         member.join = Some(ticket);
+        member.role = caller.role;
         if self.members.is_empty() {
             self.protocol_type = Some(request.protocol_type.clone());
         }
@@ -153,6 +157,7 @@ impl Group {
             _ => {
                 let member = self.member_mut(id).expect("checked above");
                 member.update(request);
+                member.role = caller.role;
                 member.join = Some(ticket);
                 self.rebalance(settings.initial_delay, now);
             }
@@ -177,6 +182,8 @@ impl Group {
         let (join, sync) = (member.join.take(), member.sync.take());
         member.id.clone_from(&id);
         member.is_new = false;
+        member.client_id = caller.client_id.to_owned();
+        member.role = caller.role;
         member.update(request);
         member.renew(now);
         member.join = Some(ticket);
@@ -189,6 +196,7 @@ impl Group {
         if self.state != GroupState::Stable || self.elect_protocol() != self.protocol {
             return self.rebalance(settings.initial_delay, now);
         }
+        self.store();
         let leads = self.is_leader(&id) && caller.may_skip;
         let mut answer = self.joined(&id, leads);
         answer.skip_assignment = leads;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kafka_blocking::protocol::join_group::JoinGroupRequest;
 
-use super::mail::Ticket;
+use super::{mail::Ticket, script::Role};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -27,6 +27,7 @@ pub(crate) struct Member {
     pub(super) owes_sync: bool,
     /// When its session ends, unless it gives a sign of life.
     pub(super) expires: Instant,
+    pub(super) role: Role,
 }
 
 impl Member {
@@ -49,6 +50,7 @@ impl Member {
             is_new: true,
             owes_sync: false,
             expires: now,
+            role: Role::AsItComes,
         };
         member.update(request);
         member

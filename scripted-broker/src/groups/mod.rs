@@ -20,21 +20,37 @@ use self::{
     join::Caller,
     mail::{Answer, Mail, Ticket},
     member::millis,
+    scripted::Actor,
 };
 
 mod group;
+mod handle;
 mod join;
 mod leave;
 pub(crate) mod mail;
 mod member;
 mod offsets;
 mod placement;
+mod ranges;
 mod rebalance;
+mod script;
+mod scripted;
 mod sessions;
 mod settings;
+mod stored;
 mod sync;
+mod view;
 
-pub use self::{group::GroupState, offsets::CommittedOffset, settings::GroupSettings};
+pub use self::{
+    group::GroupState,
+    handle::GroupHandle,
+    offsets::CommittedOffset,
+    ranges::{assignment_bytes, subscription_bytes},
+    script::{AssignWith, Assigns, MemberScript, Role},
+    scripted::ScriptedMemberId,
+    settings::GroupSettings,
+    view::{GroupView, MemberView},
+};
 
 /// The groups.
 #[derive(Debug, Default)]
@@ -43,11 +59,18 @@ pub struct Groups {
     pub settings: GroupSettings,
     /// Groups that answer everything with an error, such as `GROUP_AUTHORIZATION_FAILED`.
     pub errors: BTreeMap<String, ErrorCode>,
+    /// Whether another node takes over the groups of one that stops. Without this, there is no coordinator until it is
+    /// back.
+    pub failover: bool,
     /// Which node coordinates a group, where it was set.
     homes: BTreeMap<String, i32>,
+    /// Which node coordinates the others, where it is not the first.
+    default_home: Option<i32>,
     groups: BTreeMap<String, Group>,
     mail: Mail,
     answered: bool,
+    actors: BTreeMap<ScriptedMemberId, Actor>,
+    actors_made: u64,
 }
 
 impl Groups {
@@ -60,29 +83,35 @@ impl Groups {
         version: i16,
         now: Instant,
     ) -> Ticket {
+        let (id_first, may_skip) = (version >= 4, version >= 9);
+        self.join_as(request, &Caller { client_id, id_first, may_skip, role: Role::AsItComes }, now)
+    }
+
+    fn join_as(&mut self, request: &JoinGroupRequest, caller: &Caller<'_>, now: Instant) -> Ticket {
         let ticket = self.mail.ticket();
-        let session = millis(request.session_timeout_ms);
-        let new = request.member_id.is_empty();
-        let refused = if request.group_id.is_empty() {
-            Some(ErrorCode::INVALID_GROUP_ID)
-        } else if !self.settings.sessions.contains(&session) {
-            Some(ErrorCode::INVALID_SESSION_TIMEOUT)
-        } else if !new && !self.groups.contains_key(&request.group_id) {
-            Some(ErrorCode::UNKNOWN_MEMBER_ID)
-        } else {
-            None
-        };
-        if let Some(code) = refused {
+        if let Some(code) = self.refuse_join(request) {
             self.deliver(ticket, Answer::Join(join::refused(&request.member_id, code)));
             return ticket;
         }
-        let caller = Caller { client_id, id_first: version >= 4, may_skip: version >= 9 };
-        let settings = self.settings.clone();
-        let group = self.groups.entry(request.group_id.clone()).or_default();
-        group.handle(&settings, now);
-        group.join(request, &caller, &settings, ticket, now);
+        self.groups.entry(request.group_id.clone()).or_default();
+        self.handle_group(&request.group_id, now);
+        let group = self.groups.get_mut(&request.group_id).expect("made above");
+        group.join(request, caller, &self.settings, ticket, now);
         self.handle_group(&request.group_id, now);
         ticket
+    }
+
+    fn refuse_join(&self, request: &JoinGroupRequest) -> Option<ErrorCode> {
+        let known = self.groups.contains_key(&request.group_id);
+        if request.group_id.is_empty() {
+            Some(ErrorCode::INVALID_GROUP_ID)
+        } else if !self.settings.sessions.contains(&millis(request.session_timeout_ms)) {
+            Some(ErrorCode::INVALID_SESSION_TIMEOUT)
+        } else if !request.member_id.is_empty() && !known {
+            Some(ErrorCode::UNKNOWN_MEMBER_ID)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn sync(
@@ -146,6 +175,29 @@ impl Groups {
         self.handle_group(&request.group_id, now);
         let group = self.groups.get_mut(&request.group_id).expect("made above");
         group.admit_commit(request, now)
+    }
+
+    // What tests see and do
+
+    /// A group as it is now.
+    #[must_use]
+    pub fn view(&self, id: &str) -> GroupView {
+        GroupView::of(self.groups.get(id))
+    }
+
+    /// Does something to a group that there must be, and what comes of it.
+    fn change(&mut self, id: &str, now: Instant, change: impl FnOnce(&mut Group, Instant)) {
+        self.handle_group(id, now);
+        change(self.groups.get_mut(id).unwrap_or_else(|| panic!("no group {id}")), now);
+        self.handle_group(id, now);
+    }
+
+    fn delete(&mut self, id: &str) {
+        let Some(group) = self.groups.get_mut(id) else { return };
+        let members: Vec<String> = group.members.iter().map(|m| m.id.clone()).collect();
+        members.iter().for_each(|member| group.dismiss(member));
+        self.deliver_answers(id);
+        self.groups.remove(id);
     }
 
     // Offsets
@@ -212,7 +264,16 @@ impl Groups {
 
     /// When [`handle_group`](Self::handle_group) has something to do.
     fn poll_timeout(&self, id: &str) -> Option<Instant> {
-        self.groups.get(id).and_then(Group::poll_timeout)
+        let group = self.groups.get(id).and_then(Group::poll_timeout);
+        group.into_iter().chain(self.poll_scripted(id)).min()
+    }
+
+    /// The coordinator of a group is no longer that.
+    fn unload(&mut self, id: &str) {
+        if let Some(group) = self.groups.get_mut(id) {
+            group.unload();
+            self.deliver_answers(id);
+        }
     }
 
     fn ids(&self) -> impl Iterator<Item = &String> {
@@ -232,8 +293,14 @@ impl Groups {
 
     /// Does what is due in a group, and takes its answers.
     fn handle_group(&mut self, id: &str, now: Instant) {
+        self.beat_scripted(id, now);
         let Some(group) = self.groups.get_mut(id) else { return };
         group.handle(&self.settings, now);
+        self.deliver_answers(id);
+    }
+
+    fn deliver_answers(&mut self, id: &str) {
+        let Some(group) = self.groups.get_mut(id) else { return };
         let answers = std::mem::take(&mut group.out);
         answers.into_iter().for_each(|(ticket, answer)| self.deliver(ticket, answer));
     }

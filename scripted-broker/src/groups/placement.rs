@@ -1,4 +1,4 @@
-//! Which node coordinates a group.
+//! Which node coordinates a group, and what happens when another one does.
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -8,9 +8,23 @@ use crate::state::State;
 
 impl State {
     /// The node that coordinates a group now, if one does: the first node, unless another was set.
-    pub(crate) fn coordinator(&self, group_id: &str) -> Option<i32> {
+    #[must_use]
+    pub fn coordinator(&self, group_id: &str) -> Option<i32> {
         let node = self.home(group_id)?;
         self.nodes.get(&node).filter(|n| !n.stopped && n.alive).map(|_| node)
+    }
+
+    /// Lets another node coordinate a group. It knows what was written down: the last generation that was assigned, and
+    /// the offsets.
+    ///
+    /// # Panics
+    /// Where there is no such node.
+    pub fn set_coordinator(&mut self, group_id: &str, node: i32) {
+        assert!(self.nodes.contains_key(&node), "no node {node}");
+        if self.home(group_id) != Some(node) {
+            self.groups.unload(group_id);
+        }
+        self.groups.homes.insert(group_id.to_owned(), node);
     }
 
     /// Whether a node may answer for a group.
@@ -24,6 +38,19 @@ impl State {
     /// A node has died.
     pub(crate) fn stop_coordinating(&mut self, node: i32) {
         self.node_mut(node).stopped = true;
+        let its_groups = self.groups.ids().filter(|id| self.home(id) == Some(node));
+        let its_groups: Vec<String> = its_groups.cloned().collect();
+        its_groups.iter().for_each(|group_id| self.groups.unload(group_id));
+        let others = self.nodes.range(node + 1..).chain(self.nodes.range(..node));
+        let heir = others.into_iter().find(|(_, n)| !n.stopped && n.alive).map(|(id, _)| *id);
+        let Some(heir) = heir.filter(|_| self.groups.failover) else { return };
+        for group_id in its_groups {
+            self.groups.homes.insert(group_id, heir);
+        }
+        self.groups.homes.values_mut().filter(|home| **home == node).for_each(|home| *home = heir);
+        if self.default_home() == Some(node) {
+            self.groups.default_home = Some(heir);
+        }
     }
 
     /// Does what is due in the groups of the nodes that run.
@@ -31,6 +58,7 @@ impl State {
         for group_id in self.running_groups(paused) {
             self.groups.handle_group(&group_id, now);
         }
+        while self.act_scripted_members(paused, now) {}
     }
 
     /// When to call [`handle_groups`](Self::handle_groups).
@@ -40,13 +68,20 @@ impl State {
     }
 
     fn running_groups(&self, paused: &BTreeSet<i32>) -> Vec<String> {
-        let runs = |id: &&String| self.coordinator(id).is_some_and(|n| !paused.contains(&n));
-        self.groups.ids().filter(runs).cloned().collect()
+        self.groups.ids().filter(|id| self.runs(id, paused)).cloned().collect()
+    }
+
+    /// Whether a group has a coordinator that does something.
+    pub(super) fn runs(&self, group_id: &str, paused: &BTreeSet<i32>) -> bool {
+        self.coordinator(group_id).is_some_and(|node| !paused.contains(&node))
     }
 
     /// The node that coordinates a group, or would if it ran.
     fn home(&self, group_id: &str) -> Option<i32> {
-        let set = self.groups.homes.get(group_id).copied();
-        set.or_else(|| self.nodes.keys().next().copied())
+        self.groups.homes.get(group_id).copied().or_else(|| self.default_home())
+    }
+
+    fn default_home(&self) -> Option<i32> {
+        self.groups.default_home.or_else(|| self.nodes.keys().next().copied())
     }
 }

@@ -7,6 +7,8 @@ use kafka_blocking::ErrorCode;
 use super::{
     group::{Group, GroupState, Joining},
     mail::Answer,
+    member::Member,
+    script::Role,
     sync,
 };
 
@@ -18,7 +20,7 @@ impl Group {
     pub(super) fn rebalance(&mut self, initial_delay: Duration, now: Instant) {
         match self.state {
             GroupState::PreparingRebalance | GroupState::Dead => return,
-            GroupState::CompletingRebalance => self.cancel_syncs(),
+            GroupState::CompletingRebalance => self.cancel_syncs(now),
             GroupState::Empty | GroupState::Stable => {}
         }
         self.sync_by = None;
@@ -33,14 +35,14 @@ impl Group {
         self.complete_if_all_joined(now);
     }
 
-    /// Whoever waits for an assignment has to join again.
-    fn cancel_syncs(&mut self) {
-        for member in &mut self.members {
+    /// Whoever waits for an assignment has to join again, and has a session to do so.
+    fn cancel_syncs(&mut self, now: Instant) {
+        for n in 0..self.members.len() {
+            let member = &mut self.members[n];
             member.assignment.clear();
             member.owes_sync = false;
-        }
-        let waiting: Vec<_> = self.members.iter_mut().filter_map(|m| m.sync.take()).collect();
-        for ticket in waiting {
+            let Some(ticket) = member.sync.take() else { continue };
+            member.renew(now);
             let answer = sync::refused(ErrorCode::REBALANCE_IN_PROGRESS);
             self.answer(Some(ticket), Answer::Sync(answer));
         }
@@ -72,7 +74,7 @@ impl Group {
     /// Begins the next generation with those that have joined.
     fn complete_join(&mut self, now: Instant) {
         // A static member keeps its place until its session ends.
-        let stays = |m: &super::member::Member| m.join.is_some() || m.instance_id.is_some();
+        let stays = |m: &Member| m.join.is_some() || m.instance_id.is_some();
         let gone: Vec<_> =
             self.members.iter().filter(|m| !stays(m)).map(|m| m.id.clone()).collect();
         gone.iter().for_each(|id| self.remove(id));
@@ -86,6 +88,7 @@ impl Group {
         self.protocol = self.elect_protocol();
         if self.members.is_empty() {
             self.state = GroupState::Empty;
+            self.store();
             return;
         }
         self.state = GroupState::CompletingRebalance;
@@ -102,16 +105,19 @@ impl Group {
         }
     }
 
-    /// Says whether there is a leader that has joined. The old one stays, if it has.
+    /// Says whether there is a leader that has joined. The old one stays, if it has, unless a scripted member wants it
+    /// otherwise.
     fn elect_leader(&mut self) -> bool {
-        let joined = |id: &String| self.member(id).is_some_and(|m| m.join.is_some());
-        if self.leader.as_ref().is_some_and(joined) {
-            return true;
-        }
-        match self.members.iter().find(|m| m.join.is_some()) {
-            Some(member) => self.leader = Some(member.id.clone()),
-            None => return false,
-        }
+        let joined = || self.members.iter().filter(|m| m.join.is_some());
+        let leads = |m: &&Member| self.is_leader(&m.id);
+        let elected = joined()
+            .find(|m| m.role == Role::Leader)
+            .or_else(|| joined().filter(|m| m.role != Role::Follower).find(leads))
+            .or_else(|| joined().find(|m| m.role != Role::Follower))
+            .or_else(|| joined().find(leads))
+            .or_else(|| joined().next());
+        let Some(elected) = elected else { return false };
+        self.leader = Some(elected.id.clone());
         true
     }
 

@@ -34,6 +34,7 @@ impl Group {
 
     /// Does all that is due.
     pub(super) fn handle(&mut self, settings: &GroupSettings, now: Instant) {
+        self.load(now);
         while self.poll_timeout().is_some_and(|at| at <= now) {
             self.expire_sessions(now);
             if self.joining.as_ref().is_some_and(|joining| joining.until <= now) {

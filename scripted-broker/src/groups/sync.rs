@@ -61,6 +61,7 @@ impl Group {
             member.assignment = own.map(|a| a.assignment.clone()).unwrap_or_default();
         }
         self.state = GroupState::Stable;
+        self.store();
         for n in 0..self.members.len() {
             let member = &mut self.members[n];
             let Some(ticket) = member.sync.take() else { continue };

@@ -15,7 +15,7 @@ use kafka_blocking::{
     subscriptions::Place,
 };
 
-use crate::cluster::Cluster;
+use crate::{cluster::Cluster, groups::GroupHandle};
 
 mod network;
 
@@ -165,6 +165,12 @@ impl Simulation {
     pub fn restart(&mut self, node: u8) {
         self.cluster.revive(node.into());
         self.network.set_reach(Self::address(node), Reach::Up);
+    }
+
+    /// A group, to look at and to change.
+    #[must_use]
+    pub fn group(&mut self, id: &str) -> GroupHandle<'_> {
+        self.cluster.group(id, self.now)
     }
 
     // Time
