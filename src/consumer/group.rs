@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use super::{Content, KafkaConsumer, finally::Finally, listener::News};
 use crate::{
     Error, Result,
-    coordinator::{
-        Assigning, Coordinator, GroupState, Joining, Step, Taking, encode_assignment,
-        encode_subscription,
-    },
+    assignors::{Subscription, divide},
+    coordinator::{Assigning, Coordinator, GroupState, Joining, Step, Taking},
     subscriptions::Context,
 };
 
@@ -156,7 +154,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         {
             let _user_code = self.user_code();
             let mut assignors = self.assignors.borrow_mut();
-            let assignor = assignors.iter_mut().find(|a| *a.name() == *taking.protocol);
+            let assignor = assignors.iter_mut().find(|a| *a.name() == *taking.name);
             if let Some(assignor) = assignor {
                 assignor.on_assignment(&taking.assignment, taking.generation);
             }
@@ -168,10 +166,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// What each assignor tells the leader.
     fn describe(&self, joining: &Joining) -> Result<Vec<(String, Vec<u8>)>> {
         let _user_code = self.user_code();
+        let Joining { topics, owned, generation, rack } = joining;
+        let subscription = Subscription { topics, owned, generation: *generation, rack };
         let assignors = self.assignors.borrow();
         let each = assignors.iter().map(|assignor| {
-            let data = assignor.user_data(&joining.topics);
-            Ok((assignor.name().to_owned(), encode_subscription(joining, data)?))
+            let told = subscription.encode(assignor.user_data(topics))?;
+            Ok((assignor.name().to_owned(), told))
         });
         each.collect()
     }
@@ -180,18 +180,16 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     fn divide(&self, assigning: &Assigning) -> Result<BTreeMap<String, Vec<u8>>> {
         let _user_code = self.user_code();
         let assignors = self.assignors.borrow();
-        let refused = |why: String| {
-            Error::IllegalState(format!("assignor {:?}: {why}", assigning.protocol).into())
+        let Assigning { name, protocol, members, topics } = assigning;
+        let assignor = assignors.iter().find(|assignor| *assignor.name() == **name);
+        let divided = match assignor {
+            Some(assignor) => divide(&**assignor, *protocol, topics, members),
+            None => Err(format!(
+                "the group chose the assignor {name:?}, which this consumer does not have"
+            )
+            .into()),
         };
-        let assignor = assignors.iter().find(|a| *a.name() == *assigning.protocol);
-        let assignor =
-            assignor.ok_or_else(|| refused("this consumer does not have it".to_owned()))?;
-        let divided = assignor.assign(&assigning.topics, &assigning.members);
-        let divided = divided.map_err(|error| refused(error.to_string()))?;
-        divided
-            .into_iter()
-            .map(|(member, partitions)| Ok((member, encode_assignment(&partitions)?)))
-            .collect()
+        divided.map_err(|source| Error::Assignor { source: source.into() })
     }
 
     /// Reports a step as done; a consumer that was closed meanwhile has nothing to report.

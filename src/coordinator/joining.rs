@@ -9,11 +9,10 @@ use std::{
 use super::{
     lookup::{Lookup, group_error},
     membership::{Generation, Handover, Membership, Phase},
-    wire,
 };
 use crate::{
     Error, ErrorCode, Result,
-    assignors::GroupMember,
+    assignors::{self, GroupMember},
     client::NodeKey,
     net::connection::RequestId,
     protocol::{
@@ -136,7 +135,7 @@ impl Membership {
         self.phase = if leads && !response.skip_assignment {
             let members = response.members.into_iter().map(|m| {
                 let instance = m.group_instance_id.filter(|_| version >= 5);
-                wire::decode_member(&m.member_id, instance.as_deref(), &m.metadata)
+                assignors::decode_subscription(&m.member_id, instance.as_deref(), &m.metadata)
             });
             Phase::Leading(members.filter_map(|member| self.readable(member)).collect())
         } else {
@@ -222,12 +221,13 @@ impl Membership {
             .and_then(|()| self.check_protocol(name));
         lookup.confirm();
         self.heartbeat.restart(cx.now);
-        let assignment = checked.and_then(|()| wire::decode_assignment(&response.assignment));
+        let assignment = checked.and_then(|()| assignors::decode_assignment(&response.assignment));
         match assignment {
             Err(error) => self.fail(error, cx.now),
             Ok(assignment) => {
                 let handover =
                     Handover { partitions: Default::default(), commit: None, until: cx.now };
+                let assignment = assignment.into_iter().collect();
                 self.phase = Phase::Arrived { assignment, handover };
             }
         }

@@ -25,7 +25,6 @@ mod leaving;
 mod lookup;
 mod membership;
 mod steps;
-mod wire;
 
 use commits::Commits;
 pub use commits::{CommitId, Finished, Offsets};
@@ -34,7 +33,6 @@ use leaving::Leaving;
 use lookup::Lookup;
 use membership::{Membership, Phase};
 pub use steps::{Assigning, Joining, Step, Taking};
-pub use wire::{encode_assignment, encode_subscription};
 
 /// Who drives the machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -55,7 +55,9 @@ pub struct Joining {
 #[derive(Debug)]
 pub struct Assigning {
     /// The assignor that all members have.
-    pub protocol: Arc<str>,
+    pub name: Arc<str>,
+    /// How this member goes from one assignment to the next.
+    pub protocol: RebalanceProtocol,
     /// The members.
     pub members: Vec<GroupMember>,
     /// The topics that there are, with the number of their partitions.
@@ -66,7 +68,7 @@ pub struct Assigning {
 #[derive(Debug)]
 pub struct Taking {
     /// The assignor that gave it.
-    pub protocol: Arc<str>,
+    pub name: Arc<str>,
     /// The generation.
     pub generation: i32,
     /// All of it.
@@ -245,7 +247,8 @@ impl Coordinator {
         let topics: BTreeMap<Arc<str>, i32> = counts.collect();
         let generation = self.membership.generation.as_ref()?;
         let step = Assigning {
-            protocol: generation.protocol.clone(),
+            name: generation.protocol.clone(),
+            protocol: self.options.protocol,
             members: members.clone(),
             topics: topics.clone(),
         };
@@ -276,9 +279,9 @@ impl Coordinator {
         let Phase::Arrived { handover, .. } = &self.membership.phase else { return None };
         let generation = self.membership.generation.as_ref()?;
         self.is_handed_over(handover, cx).then(|| {
-            let (protocol, generation) = (generation.protocol.clone(), generation.id);
+            let (name, generation) = (generation.protocol.clone(), generation.id);
             Step::Take(Taking {
-                protocol,
+                name,
                 generation,
                 assignment,
                 revoked: revoked.into_iter().collect(),
