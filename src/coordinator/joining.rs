@@ -228,7 +228,7 @@ impl Membership {
             Ok(assignment) => {
                 let handover =
                     Handover { partitions: Default::default(), commit: None, until: cx.now };
-                self.phase = Phase::Arrived { assignment, handover };
+                self.phase = Phase::Arrived { assignment, handover, added: None };
             }
         }
     }
