@@ -10,6 +10,7 @@ use std::{
 use super::{
     Content, KafkaConsumer,
     driver::{Driver, Ended, deadline},
+    finally::Finally,
     options::CommitCallback,
 };
 use crate::{
@@ -400,6 +401,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     ) -> Result<()> {
         let id = self.with_group("commit", start)?;
         self.outcomes.plans.borrow_mut().insert(id, Plan::Wait(None));
+        // Also where the callback of an earlier commit panics.
+        let _plan = Finally::new((), |()| drop(self.outcomes.plans.borrow_mut().remove(&id)));
         let waited = self.wait_for_commit(id, timeout);
         let plan = self.outcomes.plans.borrow_mut().remove(&id);
         match plan {
@@ -458,6 +461,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// Tells everybody what has become of their commits, in the order in which they were made.
     pub(super) fn tell_of_commits(&self, finished: Vec<Finished>) {
         self.outcomes.finished.borrow_mut().extend(finished);
+        // Where a callback panics, the others are told of by the next call.
+        let _rest = Finally::new((), |()| {
+            let rest = std::mem::take(&mut *self.outcomes.finished.borrow_mut());
+            if !rest.is_empty() {
+                self.done(|group, _| group.put_back_finished(rest));
+            }
+        });
         loop {
             let next = self.outcomes.finished.borrow_mut().pop_front();
             let Some(finished) = next else { return };

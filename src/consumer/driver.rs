@@ -143,25 +143,40 @@ impl Driver {
         mut done: impl FnMut(&mut Machines) -> Option<T>,
     ) -> Result<Ended<T>> {
         self.enter();
-        let ended = self.run(deadline, signals, &mut done);
+        let ended = self.run(deadline, Some(signals), &mut done);
         self.leave();
         ended
+    }
+
+    /// The same whatever the signals say: they stay for a call that can tell of them. Says whether the condition holds.
+    pub(crate) fn run_through(
+        &mut self,
+        deadline: Instant,
+        holds: impl Fn(&Machines) -> bool,
+    ) -> Result<bool> {
+        self.enter();
+        let ended = self.run(deadline, None, &mut |m| holds(m).then_some(()));
+        self.leave();
+        Ok(ended? == Ended::Done(()))
     }
 
     fn run<T>(
         &mut self,
         deadline: Instant,
-        signals: &Signals,
+        signals: Option<&Signals>,
         done: &mut impl FnMut(&mut Machines) -> Option<T>,
     ) -> Result<Ended<T>> {
-        let stopped = signals.is_stopped();
+        let stopped = signals.is_some_and(Signals::is_stopped);
+        let signalled = |signals: &Signals| {
+            signals.any() && (signals.take_wakeup() || (signals.is_stopped() && !stopped))
+        };
         loop {
             let now = now();
             self.machines.handle(now);
             if let Some(value) = done(&mut self.machines) {
                 return Ok(Ended::Done(value));
             }
-            if signals.any() && (signals.take_wakeup() || (signals.is_stopped() && !stopped)) {
+            if signals.is_some_and(signalled) {
                 return Ok(Ended::Signalled);
             }
             if now >= deadline {

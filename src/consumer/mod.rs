@@ -39,7 +39,7 @@ pub use commits::PendingCommit;
 use cursor::Cursor;
 use deserializer::Deserializers;
 pub use deserializer::{Deserializer, Utf8};
-use driver::{Driver, Ended, Signals, deadline};
+use driver::{Driver, Ended, deadline};
 pub use group::ConsumerGroupMetadata;
 pub use handle::ConsumerHandle;
 pub use iter::Records;

@@ -108,12 +108,10 @@ impl Commits {
         id
     }
 
-    /// Nobody waits for a commit any more. One that may have reached the coordinator is not taken back.
-    pub(super) fn give_up(&mut self, id: CommitId) {
-        if let Some(commit) = self.queue.iter_mut().find(|c| c.id == id) {
-            commit
-                .outcome
-                .get_or_insert_with(|| Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+    /// Nobody waits for commits any more. What may have reached the coordinator is not taken back.
+    pub(super) fn give_up(&mut self) {
+        for Commit { outcome, timeout, obstacle, .. } in &mut self.queue {
+            outcome.get_or_insert_with(|| Err(timed_out(*timeout, obstacle.as_ref())));
         }
         self.settle();
     }
@@ -196,6 +194,12 @@ impl Commits {
     /// What has become of commits, in the order in which they were made.
     pub(super) fn take_finished(&mut self) -> VecDeque<Finished> {
         std::mem::take(&mut self.finished)
+    }
+
+    /// These were taken, and are to be told of still.
+    pub(super) fn put_back_finished(&mut self, mut finished: VecDeque<Finished>) {
+        finished.append(&mut self.finished);
+        self.finished = finished;
     }
 
     // What is known
@@ -285,6 +289,8 @@ impl Commits {
             Some(ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE) => {
                 lookup.lose("it says that it is none", cx.client, cx.now);
             }
+            // It cannot reach the replicas of the group's offsets: they may have another leader.
+            Some(ErrorCode::REQUEST_TIMED_OUT) => lookup.suspect(),
             _ => {}
         }
         let moved_on = flight.generation.is_some() && has_moved_on(flight, membership);

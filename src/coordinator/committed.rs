@@ -260,7 +260,7 @@ impl Question {
             Some(ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE) => {
                 lookup.lose("it says that it is none", cx.client, cx.now);
             }
-            None => lookup.suspect(),
+            None | Some(ErrorCode::REQUEST_TIMED_OUT) => lookup.suspect(),
             _ => {}
         }
     }

@@ -168,9 +168,14 @@ impl Coordinator {
         if offsets.is_empty() { None } else { self.commit(offsets, timeout, cx).ok() }
     }
 
-    /// Nobody waits for a commit any more.
-    pub fn give_up_commit(&mut self, id: CommitId) {
-        self.commits.give_up(id);
+    /// Those that were taken and could not all be told of.
+    pub fn put_back_finished(&mut self, finished: impl IntoIterator<Item = Finished>) {
+        self.commits.put_back_finished(finished.into_iter().collect());
+    }
+
+    /// Nobody waits for commits any more.
+    pub fn give_up_commits(&mut self) {
+        self.commits.give_up();
     }
 
     /// Whether it is still open what becomes of a commit.
@@ -288,7 +293,10 @@ impl Coordinator {
             self.leaving.as_ref().and_then(Leaving::poll_timeout),
         ];
         let own = match attendance {
-            Attendance::Away => [Some(self.leaves_at()), None, None],
+            // When it is due, the caller is to come in at its next record.
+            Attendance::Away => {
+                [Some(self.leaves_at()), self.auto_commit_at.filter(|at| cx.now < *at), None]
+            }
             Attendance::Present => {
                 [None, self.commits.poll_timeout(), self.committed.poll_timeout()]
             }
