@@ -306,11 +306,9 @@ fn a_record_that_a_deserializer_fails_on_is_not_fetched_again() {
         assert!(consumer.poll(LONG).is_err());
     }
     let asked = broker.requests_of::<FetchRequest>();
-    let mut offsets: Vec<i64> = asked
+    let mut offsets = asked
         .iter()
         .flat_map(|request| request.topics.iter().flat_map(|topic| &topic.partitions))
-        .map(|partition| partition.fetch_offset)
-        .collect();
-    offsets.dedup();
-    assert_eq!(offsets, [0, 2], "once from the start, and then behind what is there");
+        .map(|partition| partition.fetch_offset);
+    assert!(!offsets.any(|offset| offset == 1), "what is there is not asked for once more");
 }
