@@ -152,8 +152,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             let _done = Finally::new((), |()| self.done(Coordinator::hand_over));
             self.tell(News::Revoked, &taking.revoked)
         };
-        let _done = Finally::new((), |()| self.done(Coordinator::arrived));
         {
+            // Where it panics, the step comes again, and the listener hears of what is new then.
             let _user_code = self.user_code();
             let mut assignors = self.assignors.borrow_mut();
             let assignor = assignors.iter_mut().find(|a| *a.name() == *taking.name);
@@ -161,6 +161,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 assignor.on_assignment(&taking.assignment, taking.generation);
             }
         }
+        let _done = Finally::new((), |()| self.done(Coordinator::arrived));
         let taken = self.tell(News::Assigned, &taking.added);
         given_back.and(taken)
     }

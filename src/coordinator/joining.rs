@@ -228,7 +228,7 @@ impl Membership {
                 let handover =
                     Handover { partitions: Default::default(), commit: None, until: cx.now };
                 let assignment = assignment.into_iter().collect();
-                self.phase = Phase::Arrived { assignment, handover };
+                self.phase = Phase::Arrived { assignment, handover, added: None };
             }
         }
     }

@@ -75,8 +75,12 @@ pub(super) enum Phase {
     Syncable(BTreeMap<String, Vec<u8>>),
     /// It waits for the leader.
     Syncing { request: RequestId, sent: Instant },
-    /// It has its assignment, and gives back what is not in it.
-    Arrived { assignment: BTreeSet<TopicPartition>, handover: Handover },
+    /// It has its assignment, and gives back what is not in it; then what is new to the caller is known.
+    Arrived {
+        assignment: BTreeSet<TopicPartition>,
+        handover: Handover,
+        added: Option<Vec<TopicPartition>>,
+    },
     /// It reads.
     Stable,
 }

@@ -148,11 +148,16 @@ impl Coordinator {
 
     /// The caller has given back what is not in its new assignment, which holds from now on.
     pub fn hand_over(&mut self, cx: &mut Context<'_>) {
-        let Phase::Arrived { assignment, .. } = &self.membership.phase else { return };
+        let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase else { return };
+        if added.is_some() {
+            return;
+        }
+        let before = assigned(cx);
         if let Err(error) = cx.subscriptions.assign_from_group(assignment) {
             log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
-            self.membership.retry(cx.now);
+            return self.membership.retry(cx.now);
         }
+        *added = Some(assignment.difference(&before).cloned().collect());
     }
 
     /// The caller knows what it got.
@@ -257,7 +262,14 @@ impl Coordinator {
     }
 
     fn take(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        let Phase::Arrived { assignment, handover } = &self.membership.phase else { return None };
+        let Phase::Arrived { assignment, handover, added } = &self.membership.phase else {
+            return None;
+        };
+        if let Some(added) = added {
+            // Code of the user panicked after what goes was handed over: what comes is still to be told of.
+            let (assignment, added) = (assignment.iter().cloned().collect(), added.clone());
+            return self.taking(assignment, Vec::new(), added);
+        }
         // What was asked for may be something else by now: then this is not what is to be read.
         let stray = assignment.iter().find(|p| !cx.subscriptions.is_subscribed(p));
         if let Some(stray) = stray {
@@ -277,17 +289,21 @@ impl Coordinator {
             }
         }
         let Phase::Arrived { handover, .. } = &self.membership.phase else { return None };
+        if !self.is_handed_over(handover, cx) {
+            return None;
+        }
+        self.taking(assignment, revoked.into_iter().collect(), added)
+    }
+
+    fn taking(
+        &self,
+        assignment: Vec<TopicPartition>,
+        revoked: Vec<TopicPartition>,
+        added: Vec<TopicPartition>,
+    ) -> Option<Step> {
         let generation = self.membership.generation.as_ref()?;
-        self.is_handed_over(handover, cx).then(|| {
-            let (name, generation) = (generation.protocol.clone(), generation.id);
-            Step::Take(Taking {
-                name,
-                generation,
-                assignment,
-                revoked: revoked.into_iter().collect(),
-                added,
-            })
-        })
+        let (name, generation) = (generation.protocol.clone(), generation.id);
+        Some(Step::Take(Taking { name, generation, assignment, revoked, added }))
     }
 }
 
