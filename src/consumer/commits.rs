@@ -371,7 +371,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         let partition = partition.into();
         super::check_partition(&partition)?;
         let until = deadline(timeout);
-        self.with_group("committed", |group, _| Ok(group.ask_committed(partition.clone())))?;
+        self.with_group("committed", |group, _| {
+            group.ask_committed(partition.clone());
+            Ok(())
+        })?;
         self.with_driver(|driver| {
             let ended = driver.run_until(until, &self.shared.signals, |m| {
                 m.group.as_mut().and_then(Coordinator::take_committed)

@@ -135,11 +135,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             }
             Step::Join(joining) => {
                 let protocols = self.describe(&joining)?;
-                self.with_group("poll", |group, cx| Ok(group.join(protocols, cx)))
+                self.done(|group, cx| group.join(protocols, cx));
+                Ok(())
             }
             Step::Lead(assigning) => {
                 let assignments = self.divide(&assigning);
-                self.with_group("poll", |group, cx| Ok(group.lead(assignments, cx)))
+                self.done(|group, cx| group.lead(assignments, cx));
+                Ok(())
             }
             Step::Take(taking) => self.take_over(&taking),
         }

@@ -385,7 +385,7 @@ impl Commit {
             .filter(|(_, c)| *c != ErrorCode::NONE)
             .collect();
         let lasting = failed.iter().find(|(_, code)| !code.retriable());
-        let Some((partition, code)) = lasting.or(failed.first()).copied() else {
+        let Some((partition, code)) = lasting.or_else(|| failed.first()).copied() else {
             self.outcome.get_or_insert(Ok(()));
             return;
         };

@@ -232,7 +232,7 @@ impl Membership {
     // What makes it join anew
 
     /// Looks whether what this member, or the whole group, reads has changed since it joined.
-    pub(super) fn look_around(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn look_around(&mut self, cx: &Context<'_>) {
         if matches!(self.phase, Phase::Out | Phase::Joinable | Phase::Revoking(_)) {
             return;
         }

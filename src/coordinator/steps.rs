@@ -205,7 +205,7 @@ impl Coordinator {
         handover.commit.is_none_or(|id| !self.commits.is_pending(id)) || cx.now >= handover.until
     }
 
-    fn revoke(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+    fn revoke(&mut self, cx: &Context<'_>) -> Option<Step> {
         let Phase::Revoking(handover) = &self.membership.phase else { return None };
         if !self.is_handed_over(handover, cx) {
             return None;
@@ -217,7 +217,7 @@ impl Coordinator {
         Some(Step::Revoke(handover.partitions.iter().cloned().collect()))
     }
 
-    fn joining(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+    fn joining(&self, cx: &Context<'_>) -> Option<Step> {
         if !matches!(self.membership.phase, Phase::Joinable) || cx.now < self.membership.retry_at {
             return None;
         }
