@@ -13,6 +13,7 @@ mod strategies;
 #[path = "../support/mod.rs"]
 mod support;
 mod user_code;
+mod virtual_time;
 mod without_group;
 
 use std::time::Duration;
