@@ -10,6 +10,7 @@ mod panics;
 mod retries;
 mod starting;
 mod strategies;
+mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
 mod user_code;
