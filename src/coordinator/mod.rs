@@ -408,6 +408,9 @@ impl Coordinator {
     }
 
     fn schedule_auto_commit(&mut self, now: Instant) {
-        self.auto_commit_at = self.options.auto_commit.map(|interval| later(now, interval));
+        /// However short the interval is: waiting must not become a loop without rest.
+        const SHORTEST: Duration = Duration::from_millis(1);
+        let interval = self.options.auto_commit;
+        self.auto_commit_at = interval.map(|interval| later(now, interval.max(SHORTEST)));
     }
 }
