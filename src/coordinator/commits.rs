@@ -450,7 +450,7 @@ fn is_about_partition(code: ErrorCode) -> bool {
 fn has_moved_on(flight: &Flight, membership: &Membership) -> bool {
     let on_its_way = matches!(
         membership.phase,
-        Phase::Joining { .. } | Phase::Leading(_) | Phase::Syncable(_) | Phase::Syncing { .. }
+        Phase::Joining { .. } | Phase::Leading { .. } | Phase::Syncable(_) | Phase::Syncing { .. }
     );
     on_its_way || membership.generation != flight.generation
 }

@@ -133,13 +133,14 @@ impl Membership {
         self.generation = Some(Generation { id, protocol });
         self.leading = None;
         cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
-        // A static leader that has come back finds the assignment made.
-        self.phase = if leads && !response.skip_assignment {
+        self.phase = if leads {
             let members = response.members.into_iter().map(|m| {
                 let instance = m.group_instance_id.filter(|_| version >= 5);
                 assignors::decode_subscription(&m.member_id, instance.as_deref(), &m.metadata)
             });
-            Phase::Leading(members.filter_map(|member| self.readable(member)).collect())
+            let members = members.filter_map(|member| self.readable(member)).collect();
+            // A static leader that has come back finds the assignment made, and watches its topics from now on (KIP-814).
+            Phase::Leading { members, settled: response.skip_assignment }
         } else {
             Phase::Syncable(BTreeMap::new())
         };

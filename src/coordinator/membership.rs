@@ -69,8 +69,8 @@ pub(super) enum Phase {
     Joinable,
     /// It waits for the others.
     Joining { request: RequestId, sent: Instant },
-    /// It leads, and has to say who gets what.
-    Leading(Vec<GroupMember>),
+    /// It leads, and has to say who gets what, unless that is settled.
+    Leading { members: Vec<GroupMember>, settled: bool },
     /// It is to ask for its assignment; the leader brings those of all.
     Syncable(BTreeMap<String, Vec<u8>>),
     /// It waits for the leader.

@@ -97,7 +97,7 @@ impl Coordinator {
         match &self.membership.phase {
             Phase::Revoking(_) => self.revoke(cx),
             Phase::Arrived { .. } => self.take(cx),
-            Phase::Leading(_) => self.divide(cx),
+            Phase::Leading { .. } => self.divide(cx),
             _ => None,
         }
         .or_else(|| self.joining(cx))
@@ -134,7 +134,7 @@ impl Coordinator {
         assignments: Result<BTreeMap<String, Vec<u8>>, Error>,
         cx: &mut Context<'_>,
     ) {
-        if !matches!(self.membership.phase, Phase::Leading(_)) {
+        if !matches!(self.membership.phase, Phase::Leading { .. }) {
             return;
         }
         match assignments {
@@ -235,7 +235,8 @@ impl Coordinator {
     }
 
     fn divide(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        let Phase::Leading(members) = &self.membership.phase else { return None };
+        let Phase::Leading { members, settled } = &self.membership.phase else { return None };
+        let settled = *settled;
         let all: BTreeSet<Arc<str>> =
             members.iter().flat_map(|m| m.topics().iter().cloned()).collect();
         let own = cx.subscriptions.subscription();
@@ -258,6 +259,10 @@ impl Coordinator {
             topics: topics.clone(),
         };
         self.membership.leading = Some(Leading::new(all, topics));
+        if settled {
+            self.lead(Ok(BTreeMap::new()), cx);
+            return None;
+        }
         Some(Step::Lead(step))
     }
 
