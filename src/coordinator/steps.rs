@@ -113,9 +113,10 @@ impl Coordinator {
     }
 
     /// The caller has given back what it was to give back before joining.
-    pub fn revoked(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Revoking(handover) = &self.membership.phase {
-            cx.subscriptions.take_away(&handover.partitions);
+    pub fn revoked(&mut self, partitions: &[TopicPartition], cx: &mut Context<'_>) {
+        // Also where the membership was lost meanwhile: it is not told of them twice.
+        cx.subscriptions.take_away(&partitions.iter().cloned().collect());
+        if matches!(self.membership.phase, Phase::Revoking(_)) {
             self.membership.phase = Phase::Joinable;
         }
     }
@@ -146,18 +147,28 @@ impl Coordinator {
         }
     }
 
-    /// The caller has given back what is not in its new assignment, which holds from now on.
-    pub fn hand_over(&mut self, cx: &mut Context<'_>) {
-        let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase else { return };
-        if added.is_some() {
-            return;
+    /// The caller has given back what is not in its new assignment, which holds from now on; says whether it does. It does
+    /// not where the membership was lost meanwhile, or something else was subscribed to.
+    pub fn hand_over(&mut self, revoked: &[TopicPartition], cx: &mut Context<'_>) -> bool {
+        if let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase {
+            if added.is_some() {
+                return true;
+            }
+            let before = assigned(cx);
+            match cx.subscriptions.assign_from_group(assignment) {
+                Ok(()) => {
+                    *added = Some(assignment.difference(&before).cloned().collect());
+                    return true;
+                }
+                Err(error) => {
+                    log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
+                    self.membership.retry(cx.now);
+                }
+            }
         }
-        let before = assigned(cx);
-        if let Err(error) = cx.subscriptions.assign_from_group(assignment) {
-            log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
-            return self.membership.retry(cx.now);
-        }
-        *added = Some(assignment.difference(&before).cloned().collect());
+        // It is not told of them twice.
+        cx.subscriptions.take_away(&revoked.iter().cloned().collect());
+        false
     }
 
     /// The caller knows what it got.
