@@ -229,7 +229,9 @@ impl Commits {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let late = self.queue.iter().map(|c| later(c.since, c.timeout)).min();
+        // Those that are decided and wait for another have nothing to wait for.
+        let open = self.queue.iter().filter(|c| c.outcome.is_none());
+        let late = open.map(|c| later(c.since, c.timeout)).min();
         [self.retry_at, late].into_iter().flatten().min()
     }
 
