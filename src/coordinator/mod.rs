@@ -290,12 +290,12 @@ impl Coordinator {
         let always = [
             self.lookup.poll_timeout(self.unanswered(), cx.client, cx.now),
             self.membership.poll_timeout(cx.now),
-            self.leaving.as_ref().and_then(Leaving::poll_timeout),
+            self.leaving.as_ref().and_then(|leaving| leaving.poll_timeout(cx.now)),
         ];
         let own = match attendance {
             // When it is due, the caller is to come in at its next record.
             Attendance::Away => {
-                [Some(self.leaves_at()), self.auto_commit_at.filter(|at| cx.now < *at), None]
+                [self.is_member().then(|| self.leaves_at()), self.auto_commit_at.filter(|at| cx.now < *at), None]
             }
             Attendance::Present => {
                 [None, self.commits.poll_timeout(), self.committed.poll_timeout()]
