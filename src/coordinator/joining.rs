@@ -111,8 +111,11 @@ impl Membership {
     ) {
         let code = ErrorCode(response.error_code);
         if code == ErrorCode::MEMBER_ID_REQUIRED && !response.member_id.is_empty() {
-            self.member_id = response.member_id;
+            let had_one = !std::mem::replace(&mut self.member_id, response.member_id).is_empty();
             self.phase = Phase::Joinable;
+            if had_one {
+                self.retry(cx.now);
+            }
             return;
         }
         if code != ErrorCode::NONE {
@@ -124,7 +127,6 @@ impl Membership {
             return self.fail(error, cx.now);
         }
         lookup.confirm();
-        self.backoff.reset();
         self.heartbeat.restart(cx.now);
         self.member_id = response.member_id;
         let protocol: Arc<str> = response.protocol_name.unwrap_or_default().into();

@@ -176,6 +176,7 @@ impl Coordinator {
         let Phase::Arrived { handover, .. } = &self.membership.phase else { return };
         let gave = !handover.partitions.is_empty();
         self.membership.phase = Phase::Stable;
+        self.membership.backoff.reset();
         self.schedule_auto_commit(cx.now);
         if gave {
             self.membership.request_rejoin("what it gave back goes to others now");
