@@ -384,7 +384,8 @@ impl Membership {
     /// When to look again although nothing came in.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let beats = !matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. });
-        let heartbeat = (beats && self.generation.is_some()).then(|| self.heartbeat.poll_timeout());
+        let heartbeat =
+            (beats && self.generation.is_some()).then(|| self.heartbeat.poll_timeout(now));
         let retry =
             matches!(self.phase, Phase::Joinable | Phase::Syncable(_)).then_some(self.retry_at);
         let until = match &self.phase {
