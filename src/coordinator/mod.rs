@@ -35,6 +35,9 @@ use lookup::Lookup;
 use membership::{Membership, Phase};
 pub use steps::{Assigning, Joining, Step, Taking};
 
+/// However often positions are to be committed: an interval of 0 must not keep the loop from waiting.
+const MOST_OFTEN: Duration = Duration::from_millis(10);
+
 /// Who drives the machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attendance {
@@ -421,6 +424,7 @@ impl Coordinator {
     }
 
     fn schedule_auto_commit(&mut self, now: Instant) {
-        self.auto_commit_at = self.options.auto_commit.map(|interval| later(now, interval));
+        let interval = self.options.auto_commit;
+        self.auto_commit_at = interval.map(|interval| later(now, interval.max(MOST_OFTEN)));
     }
 }
