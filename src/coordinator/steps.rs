@@ -205,11 +205,11 @@ impl Coordinator {
         cx.subscriptions.begin_revocation(&partitions);
         // The group waits for this member, though not for ever.
         let patience = self.api_timeout.min(self.membership.options.max_poll_interval / 2);
-        let commit = if self.membership.options.auto_commit.is_some() && !partitions.is_empty() {
-            self.commit_positions(|p| partitions.contains(p), patience, cx)
-        } else {
-            None
-        };
+        let auto_commit = self.membership.options.auto_commit.is_some();
+        // Of a topic that is gone nothing can be committed, however long that is tried: nobody is to wait for it.
+        let there = |p: &&TopicPartition| auto_commit && count(p.topic(), cx).is_some();
+        let there: BTreeSet<_> = partitions.iter().filter(there).cloned().collect();
+        let commit = self.commit_positions(|p| there.contains(p), patience, cx);
         Handover { partitions, commit, until: later(cx.now, patience) }
     }
 
