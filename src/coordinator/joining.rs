@@ -166,9 +166,12 @@ impl Membership {
     ) {
         log::debug!(target: "kafka_blocking::group", "group {}: {api}: {code}", self.options.group_id);
         match code {
-            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::REBALANCE_IN_PROGRESS => {
+            ErrorCode::REBALANCE_IN_PROGRESS => {
+                // Said to a member, whom the coordinator has waited for until now.
+                self.heartbeat.restart(cx.now);
                 self.retry(cx.now);
             }
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => self.retry(cx.now),
             ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
                 lookup.lose(code.name(), cx.client, cx.now);
                 self.retry(cx.now);
