@@ -134,9 +134,7 @@ fn a_leader_divides_topics_that_only_others_read() {
     let consumer = builder(&broker).topics("t").build().unwrap();
     poll_until(&consumer, || is_stable(&consumer));
     broker.group("g").add(MemberScript::new(["u"]).role(Role::Follower));
-    poll_until(&consumer, || {
-        is_stable(&consumer) && broker.group("g").view().is_stable_with(2)
-    });
+    poll_until(&consumer, || is_stable(&consumer) && broker.group("g").view().is_stable_with(2));
     assert!(broker.requests_of::<MetadataRequest>().len() < 20);
 }
 
@@ -177,10 +175,11 @@ fn fault_142_what_was_stored_of_a_commit_is_not_sent_again_after_a_newer_one() {
     broker.create_topic("t", 2);
     let consumer = builder(&broker).build().unwrap();
     consumer.assign([("t", 0), ("t", 1)]).unwrap();
-    broker
-        .on::<OffsetCommitRequest>()
-        .times(6)
-        .fail_partition("t", 1, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    broker.on::<OffsetCommitRequest>().times(6).fail_partition(
+        "t",
+        1,
+        ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    );
     let older = consumer.commit_offsets_async([(("t", 0), 5), (("t", 1), 5)]).unwrap();
     let newer = consumer.commit_offsets_async([(("t", 0), 9)]).unwrap();
     older.wait().unwrap();

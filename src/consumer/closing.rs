@@ -175,7 +175,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
 /// Leaves the group, and waits until it knows.
 fn leave(driver: &mut Driver, reason: &'static str, until: Instant) -> Result<()> {
     let now = driver.now();
-    let Some(()) = driver.machines.with_group(now, |group, _| group.leave(reason, now)) else {
+    let Some(()) = driver.machines.with_group(now, |group, cx| group.leave(reason, cx)) else {
         return Ok(());
     };
     driver.run_through(until, |m| m.group.as_ref().is_none_or(Coordinator::has_left)).map(drop)
@@ -187,7 +187,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> Drop for KafkaConsumer<K, V> {
     fn drop(&mut self) {
         let until = deadline(DROP_PATIENCE);
         if let Some(driver) = self.shared.enter().guard.as_mut()
-            && driver.machines.group.as_ref().is_some_and(Coordinator::is_alive)
+            && driver.machines.group.as_ref().is_some_and(Coordinator::is_known)
         {
             // There is nobody to tell.
             let _ = leave(driver, "the consumer was dropped", until);

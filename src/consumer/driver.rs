@@ -213,12 +213,6 @@ impl Driver {
         /// However late something is due: the caller may have begun something new.
         const LONGEST: Duration = Duration::from_secs(1);
         let began = now();
-        // The time that a listener takes is the group's.
-        if (presence.has_progressed() || signals.in_callback())
-            && let Some(group) = &mut self.machines.group
-        {
-            group.note_progress(began);
-        }
         if let Some(since) = self.unattended.take() {
             self.machines.group_was_away(began.saturating_duration_since(since));
         }
@@ -226,6 +220,12 @@ impl Driver {
             let now = now();
             if presence.is_inside() {
                 break SHORTEST;
+            }
+            // The time that a listener takes is the group's.
+            if (presence.has_progressed() || signals.in_callback())
+                && let Some(group) = &mut self.machines.group
+            {
+                group.note_progress(now);
             }
             self.machines.handle_away(now);
             signals.set_group(self.machines.wants_caller(now));

@@ -130,7 +130,9 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 self.tell(News::Lost, &partitions)
             }
             Step::Revoke(partitions) => {
-                let _done = Finally::new((), |()| self.done(Coordinator::revoked));
+                let gone =
+                    |group: &mut Coordinator, cx: &mut Context<'_>| group.revoked(&partitions, cx);
+                let _done = Finally::new((), |()| self.done(gone));
                 self.tell(News::Revoked, &partitions)
             }
             Step::Join(joining) => {
@@ -148,10 +150,16 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     fn take_over(&self, taking: &Taking) -> Result<()> {
+        let mut holds = false;
         let given_back = {
-            let _done = Finally::new((), |()| self.done(Coordinator::hand_over));
+            let _done = Finally::new((), |()| {
+                self.done(|group, cx| holds = group.hand_over(&taking.revoked, cx));
+            });
             self.tell(News::Revoked, &taking.revoked)
         };
+        if !holds {
+            return given_back;
+        }
         {
             // Where it panics, the step comes again, and the listener hears of what is new then.
             let _user_code = self.user_code();

@@ -69,8 +69,8 @@ pub(super) enum Phase {
     Joinable,
     /// It waits for the others.
     Joining { request: RequestId, sent: Instant },
-    /// It leads, and has to say who gets what.
-    Leading(Vec<GroupMember>),
+    /// It leads, and has to say who gets what, unless that is settled.
+    Leading { members: Vec<GroupMember>, settled: bool },
     /// It is to ask for its assignment; the leader brings those of all.
     Syncable(BTreeMap<String, Vec<u8>>),
     /// It waits for the leader.
@@ -384,7 +384,8 @@ impl Membership {
     /// When to look again although nothing came in.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let beats = !matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. });
-        let heartbeat = (beats && self.generation.is_some()).then(|| self.heartbeat.poll_timeout());
+        let heartbeat =
+            (beats && self.generation.is_some()).then(|| self.heartbeat.poll_timeout(now));
         let retry =
             matches!(self.phase, Phase::Joinable | Phase::Syncable(_)).then_some(self.retry_at);
         let until = match &self.phase {

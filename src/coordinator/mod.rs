@@ -4,6 +4,7 @@
 //! [`Step`]; what has to go on while the caller is away is told apart by [`Attendance`].
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,6 +34,9 @@ use leaving::Leaving;
 use lookup::Lookup;
 use membership::{Membership, Phase};
 pub use steps::{Assigning, Joining, Step, Taking};
+
+/// However often positions are to be committed: an interval of 0 must not keep the loop from waiting.
+const MOST_OFTEN: Duration = Duration::from_millis(10);
 
 /// Who drives the machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +119,13 @@ impl Coordinator {
     }
 
     /// Leaves the group: all that is assigned is another's from now on.
-    pub fn leave(&mut self, reason: &'static str, now: Instant) {
-        self.leaving = Leaving::begin(&mut self.membership, reason, now);
+    pub fn leave(&mut self, reason: &'static str, cx: &mut Context<'_>) {
+        // One that is under way still, of a membership before, goes on.
+        let leaving = Leaving::begin(&mut self.membership, reason, cx.now);
+        self.leaving = leaving.or(self.leaving.take());
         self.membership.forget();
+        // What the others read is no concern of ours any more.
+        cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
     }
 
     /// Whether the group knows that this member has left, or has to find out for itself.
@@ -290,13 +298,15 @@ impl Coordinator {
         let always = [
             self.lookup.poll_timeout(self.unanswered(), cx.client, cx.now),
             self.membership.poll_timeout(cx.now),
-            self.leaving.as_ref().and_then(Leaving::poll_timeout),
+            self.leaving.as_ref().and_then(|leaving| leaving.poll_timeout(cx.now)),
         ];
         let own = match attendance {
             // When it is due, the caller is to come in at its next record.
-            Attendance::Away => {
-                [Some(self.leaves_at()), self.auto_commit_at.filter(|at| cx.now < *at), None]
-            }
+            Attendance::Away => [
+                self.is_member().then(|| self.leaves_at()),
+                self.auto_commit_at.filter(|at| cx.now < *at),
+                None,
+            ],
             Attendance::Present => {
                 [None, self.commits.poll_timeout(), self.committed.poll_timeout()]
             }
@@ -327,6 +337,12 @@ impl Coordinator {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.membership.generation.is_some() || !self.has_left()
+    }
+
+    /// Whether the coordinator knows this member by a name, or is yet to be told that it has left.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !self.membership.member_id.is_empty() || !self.has_left()
     }
 
     /// Whether nothing is under way that somebody should wait for.
@@ -408,9 +424,7 @@ impl Coordinator {
     }
 
     fn schedule_auto_commit(&mut self, now: Instant) {
-        /// However short the interval is: waiting must not become a loop without rest.
-        const SHORTEST: Duration = Duration::from_millis(1);
         let interval = self.options.auto_commit;
-        self.auto_commit_at = interval.map(|interval| later(now, interval.max(SHORTEST)));
+        self.auto_commit_at = interval.map(|interval| later(now, interval.max(MOST_OFTEN)));
     }
 }

@@ -97,7 +97,7 @@ impl Coordinator {
         match &self.membership.phase {
             Phase::Revoking(_) => self.revoke(cx),
             Phase::Arrived { .. } => self.take(cx),
-            Phase::Leading(_) => self.divide(cx),
+            Phase::Leading { .. } => self.divide(cx),
             _ => None,
         }
         .or_else(|| self.joining(cx))
@@ -113,9 +113,10 @@ impl Coordinator {
     }
 
     /// The caller has given back what it was to give back before joining.
-    pub fn revoked(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Revoking(handover) = &self.membership.phase {
-            cx.subscriptions.take_away(&handover.partitions);
+    pub fn revoked(&mut self, partitions: &[TopicPartition], cx: &mut Context<'_>) {
+        // Also where the membership was lost meanwhile: it is not told of them twice.
+        cx.subscriptions.take_away(&partitions.iter().cloned().collect());
+        if matches!(self.membership.phase, Phase::Revoking(_)) {
             self.membership.phase = Phase::Joinable;
         }
     }
@@ -134,7 +135,7 @@ impl Coordinator {
         assignments: Result<BTreeMap<String, Vec<u8>>, Error>,
         cx: &mut Context<'_>,
     ) {
-        if !matches!(self.membership.phase, Phase::Leading(_)) {
+        if !matches!(self.membership.phase, Phase::Leading { .. }) {
             return;
         }
         match assignments {
@@ -146,18 +147,28 @@ impl Coordinator {
         }
     }
 
-    /// The caller has given back what is not in its new assignment, which holds from now on.
-    pub fn hand_over(&mut self, cx: &mut Context<'_>) {
-        let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase else { return };
-        if added.is_some() {
-            return;
+    /// The caller has given back what is not in its new assignment, which holds from now on; says whether it does. It does
+    /// not where the membership was lost meanwhile, or something else was subscribed to.
+    pub fn hand_over(&mut self, revoked: &[TopicPartition], cx: &mut Context<'_>) -> bool {
+        if let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase {
+            if added.is_some() {
+                return true;
+            }
+            let before = assigned(cx);
+            match cx.subscriptions.assign_from_group(assignment) {
+                Ok(()) => {
+                    *added = Some(assignment.difference(&before).cloned().collect());
+                    return true;
+                }
+                Err(error) => {
+                    log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
+                    self.membership.retry(cx.now);
+                }
+            }
         }
-        let before = assigned(cx);
-        if let Err(error) = cx.subscriptions.assign_from_group(assignment) {
-            log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
-            return self.membership.retry(cx.now);
-        }
-        *added = Some(assignment.difference(&before).cloned().collect());
+        // It is not told of them twice.
+        cx.subscriptions.take_away(&revoked.iter().cloned().collect());
+        false
     }
 
     /// The caller knows what it got.
@@ -165,6 +176,7 @@ impl Coordinator {
         let Phase::Arrived { handover, .. } = &self.membership.phase else { return };
         let gave = !handover.partitions.is_empty();
         self.membership.phase = Phase::Stable;
+        self.membership.backoff.reset();
         self.schedule_auto_commit(cx.now);
         if gave {
             self.membership.request_rejoin("what it gave back goes to others now");
@@ -193,11 +205,11 @@ impl Coordinator {
         cx.subscriptions.begin_revocation(&partitions);
         // The group waits for this member, though not for ever.
         let patience = self.api_timeout.min(self.membership.options.max_poll_interval / 2);
-        let commit = if self.membership.options.auto_commit.is_some() && !partitions.is_empty() {
-            self.commit_positions(|p| partitions.contains(p), patience, cx)
-        } else {
-            None
-        };
+        let auto_commit = self.membership.options.auto_commit.is_some();
+        // Of a topic that is gone nothing can be committed, however long that is tried: nobody is to wait for it.
+        let there = |p: &&TopicPartition| auto_commit && count(p.topic(), cx).is_some();
+        let there: BTreeSet<_> = partitions.iter().filter(there).cloned().collect();
+        let commit = self.commit_positions(|p| there.contains(p), patience, cx);
         Handover { partitions, commit, until: later(cx.now, patience) }
     }
 
@@ -235,7 +247,8 @@ impl Coordinator {
     }
 
     fn divide(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        let Phase::Leading(members) = &self.membership.phase else { return None };
+        let Phase::Leading { members, settled } = &self.membership.phase else { return None };
+        let settled = *settled;
         let all: BTreeSet<Arc<str>> =
             members.iter().flat_map(|m| m.topics().iter().cloned()).collect();
         let own = cx.subscriptions.subscription();
@@ -258,6 +271,10 @@ impl Coordinator {
             topics: topics.clone(),
         };
         self.membership.leading = Some(Leading::new(all, topics));
+        if settled {
+            self.lead(Ok(BTreeMap::new()), cx);
+            return None;
+        }
         Some(Step::Lead(step))
     }
 
