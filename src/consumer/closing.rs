@@ -186,7 +186,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> Drop for KafkaConsumer<K, V> {
     fn drop(&mut self) {
         let until = deadline(DROP_PATIENCE);
         if let Some(driver) = self.shared.enter().guard.as_mut()
-            && driver.machines.group.as_ref().is_some_and(Coordinator::is_alive)
+            && driver.machines.group.as_ref().is_some_and(Coordinator::is_known)
         {
             // There is nobody to tell.
             let _ = leave(driver, "the consumer was dropped", &self.shared.signals, until);

@@ -16,6 +16,7 @@ use crate::{
         options::Resolved,
         selector::{Selector, Sockets},
     },
+    coordinator::Coordinator,
     net::{connection::later, resolver::Resolver},
 };
 
@@ -197,6 +198,8 @@ impl Driver {
         const SHORTEST: Duration = Duration::from_millis(1);
         /// However late something is due: the caller may have begun something new.
         const LONGEST: Duration = Duration::from_secs(1);
+        let heartbeat = self.machines.group.as_ref().map(Coordinator::heartbeat_interval);
+        let longest = heartbeat.map_or(LONGEST, |interval| interval.clamp(SHORTEST, LONGEST));
         let began = now();
         // The time that a listener takes is the group's.
         if (presence.has_progressed() || signals.in_callback())
@@ -218,9 +221,9 @@ impl Driver {
                 continue;
             }
             let next = self.machines.away_timeout(now);
-            let wait = next.map_or(LONGEST, |at| at.saturating_duration_since(now)).min(LONGEST);
+            let wait = next.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
             let group = self.machines.group.as_ref();
-            if group.is_none_or(|group| !group.is_alive() || group.is_quiet()) {
+            if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
                 break wait.max(SHORTEST);
             }
             self.wait(Some(wait))?;

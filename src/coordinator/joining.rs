@@ -45,6 +45,8 @@ impl Membership {
         };
         let reason = self.rejoin.take().unwrap_or_else(|| "to join".into());
         self.joined = cx.subscriptions.subscription().cloned().unwrap_or_default();
+        // What has changed since it was made is the next leader's business.
+        self.leading = None;
         let protocols = protocols.into_iter();
         let request = JoinGroupRequest {
             group_id: self.options.group_id.to_string(),

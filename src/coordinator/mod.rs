@@ -290,7 +290,7 @@ impl Coordinator {
             self.leaving.as_ref().and_then(Leaving::poll_timeout),
         ];
         let own = match attendance {
-            Attendance::Away => [Some(self.leaves_at()), None, None],
+            Attendance::Away => [self.is_member().then(|| self.leaves_at()), None, None],
             Attendance::Present => {
                 [None, self.commits.poll_timeout(), self.committed.poll_timeout()]
             }
@@ -301,9 +301,9 @@ impl Coordinator {
         always.into_iter().chain(own).flatten().min()
     }
 
-    /// An error that the caller has to know.
-    pub fn poll_error(&mut self) -> Option<Error> {
-        let error = self.membership.poll_error().or_else(|| self.lookup.poll_error());
+    /// An error that the caller has to know. `shared`: whether it reads as a member.
+    pub fn poll_error(&mut self, shared: bool) -> Option<Error> {
+        let error = self.membership.poll_error(shared).or_else(|| self.lookup.poll_error());
         error.or_else(|| self.committed.poll_error())
     }
 
@@ -323,11 +323,24 @@ impl Coordinator {
         self.membership.generation.is_some() || !self.has_left()
     }
 
-    /// Whether nothing is under way that somebody should wait for.
+    /// Whether the coordinator may know of this consumer, as a member or as one that is to be.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_known(&self) -> bool {
+        !self.membership.member_id.is_empty() || !self.has_left()
+    }
+
+    /// How often a member tells the coordinator that it lives.
+    #[must_use]
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.options.heartbeat_interval
+    }
+
+    /// Whether nothing is under way that somebody should wait for: no answer, and no connection for a heartbeat that is due.
+    #[must_use]
+    pub fn is_quiet(&self, now: Instant) -> bool {
         self.lookup.coordinator().is_some()
             && self.membership.heartbeat.unanswered().is_none()
+            && !self.membership.owes_heartbeat(now)
             && self.has_left()
     }
 
