@@ -111,9 +111,10 @@ impl Commits {
     /// Nobody waits for a commit any more. One that may have reached the coordinator is not taken back.
     pub(super) fn give_up(&mut self, id: CommitId) {
         if let Some(commit) = self.queue.iter_mut().find(|c| c.id == id) {
+            let obstacle = commit.obstacle.as_ref().map(ToString::to_string);
             commit
                 .outcome
-                .get_or_insert_with(|| Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+                .get_or_insert_with(|| Err(timed_out(commit.timeout, obstacle.as_deref())));
         }
         self.settle();
     }
@@ -166,7 +167,7 @@ impl Commits {
         lookup: &mut Lookup,
         cx: &mut Context<'_>,
     ) {
-        self.drop_late(cx.now);
+        self.drop_late(lookup.obstacle(), cx.now);
         if self.flight.is_some() || self.retry_at.is_some_and(|at| cx.now < at) {
             return self.settle();
         }
@@ -335,10 +336,13 @@ impl Commits {
         }
     }
 
-    fn drop_late(&mut self, now: Instant) {
+    /// `without`: why there is no coordinator.
+    fn drop_late(&mut self, without: Option<&str>, now: Instant) {
         for commit in self.queue.iter_mut().filter(|c| c.outcome.is_none()) {
             if now >= later(commit.since, commit.timeout) {
-                commit.outcome = Some(Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+                let obstacle = commit.obstacle.as_ref().map(ToString::to_string);
+                let cause = obstacle.as_deref().or(without);
+                commit.outcome = Some(Err(timed_out(commit.timeout, cause)));
             }
         }
     }
@@ -466,7 +470,6 @@ fn codes(version: i16, body: &[u8]) -> Result<BTreeMap<TopicPartition, ErrorCode
     Ok(codes)
 }
 
-fn timed_out(after: Duration, obstacle: Option<&Error>) -> Error {
-    let cause = obstacle.map_or_else(|| "no answer".to_owned(), ToString::to_string);
-    Error::Timeout { operation: "commit", after, cause: cause.into() }
+fn timed_out(after: Duration, obstacle: Option<&str>) -> Error {
+    Error::Timeout { operation: "commit", after, cause: obstacle.unwrap_or("no answer").into() }
 }
