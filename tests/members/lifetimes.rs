@@ -43,8 +43,9 @@ fn fault_128_a_member_closes_while_it_waits_for_the_others_to_join() {
 #[test]
 fn fault_128_a_member_closes_while_it_waits_for_its_assignment() {
     let broker = broker_with(2, 0);
-    let peer = MemberScript::new(["t"]).role(Role::Leader).assigns(Assigns::Never);
-    broker.group("g").add(peer);
+    let peer = broker.group("g").add(MemberScript::new(["t"]).role(Role::Leader));
+    broker.wait_for_group("g", |group| group.is_stable_with(1));
+    broker.group("g").change_scripted(peer, |script| script.assigns = Assigns::Never);
     let consumer = reader(&broker, &Diary::default());
     drive(&[&consumer], "it waits", || count::<SyncGroupRequest>(&broker) == 1);
     ends_soon("close", MOST, || consumer.close()).unwrap();
