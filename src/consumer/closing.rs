@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{Error, Result, TopicPartition, coordinator::Coordinator};
 
+/// How long a member that goes waits for the others to agree, so that its commits are taken.
+const AGREEMENT: Duration = Duration::from_secs(3);
+
 /// How long being dropped may take.
 const DROP_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -106,24 +109,20 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         reason: &'static str,
         until: Instant,
     ) -> Result<()> {
-        let (partitions, id) = self.with_driver(|driver| {
-            let now = driver.now();
-            let left = until.saturating_duration_since(now);
-            let begun = driver.machines.with_group(now, |group, cx| {
-                let shared = cx.subscriptions.is_shared();
+        let partitions = self.with_driver(|driver| {
+            let begun = driver.machines.with_group(driver.now(), |_, cx| {
                 let assigned: BTreeSet<TopicPartition> =
                     cx.subscriptions.assignment().cloned().collect();
                 cx.subscriptions.begin_revocation(&assigned);
-                let id = if commit { group.commit_positions(|_| true, left, cx) } else { None };
-                (if shared { assigned } else { BTreeSet::new() }, id)
+                if cx.subscriptions.is_shared() { assigned } else { BTreeSet::new() }
             });
             Ok(begun.unwrap_or_default())
         })?;
-        if let Some(id) = id {
-            let left = |driver: &Driver| until.saturating_duration_since(driver.now());
-            let left = self.with_driver(|driver| Ok(left(driver)))?;
-            // Told to the callback already.
-            let _ = self.wait_for_commit(id, left);
+        if !partitions.is_empty() {
+            self.await_division(false, until.min(deadline(AGREEMENT)))?;
+        }
+        if commit {
+            self.commit_at_last(until)?;
         }
         let member = self.with_driver(|driver| {
             Ok(driver.machines.group.as_ref().is_some_and(Coordinator::is_member))
@@ -133,6 +132,51 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         let told = self.tell(news, &partitions);
         self.with_driver(|driver| leave(driver, reason, &self.shared.signals, until))?;
         told
+    }
+
+    /// Commits the positions of all partitions. The group may have begun to divide them anew meanwhile: then once more.
+    fn commit_at_last(&self, until: Instant) -> Result<()> {
+        let agreed_by = until.min(deadline(AGREEMENT));
+        loop {
+            let (id, left) = self.with_driver(|driver| {
+                let now = driver.now();
+                let left = until.saturating_duration_since(now);
+                let commit = driver
+                    .machines
+                    .with_group(now, |group, cx| group.commit_positions(|_| true, left, cx));
+                Ok((commit.flatten(), left))
+            })?;
+            let Some(finished) = id.and_then(|id| self.look_at_commit(id, left)) else { break };
+            let early = matches!(finished.result, Err(Error::RebalanceInProgress));
+            // It was refused because all have joined: the answer that says so may be on its way still.
+            if early && self.await_division(true, agreed_by)? {
+                continue;
+            }
+            self.tell_of_commits(vec![finished]);
+            break;
+        }
+        Ok(())
+    }
+
+    /// Takes part in dividing the partitions, if that is what the group is about: it takes no commit until that is done. Says
+    /// whether it was, and is done. `soon`: or was about to be.
+    fn await_division(&self, soon: bool, until: Instant) -> Result<bool> {
+        let mut was = false;
+        loop {
+            let ended = self.with_driver(|driver| {
+                driver.run_until(until, &self.shared.signals, |m| {
+                    let dividing = m.group.as_ref().is_some_and(|group| group.is_dividing(soon));
+                    was |= dividing;
+                    if dividing { m.step().map(Some) } else { Some(None) }
+                })
+            })?;
+            match ended {
+                Ended::Done(Some(step)) => self.take_step(step)?,
+                Ended::Signalled => {}
+                Ended::Done(None) => return Ok(was),
+                Ended::TimedOut => return Ok(false),
+            }
+        }
     }
 
     /// Sees commits through that are on their way.

@@ -357,6 +357,17 @@ impl Coordinator {
         (&self.options, generation, &self.membership.member_id, state)
     }
 
+    /// Whether the group is about to say who gets what: until it has, no commit of a member is taken. `soon`: or will be, once
+    /// all have joined.
+    #[must_use]
+    pub fn is_dividing(&self, soon: bool) -> bool {
+        match self.membership.phase {
+            Phase::Leading(_) | Phase::Syncable(_) | Phase::Syncing { .. } => true,
+            Phase::Joining { .. } => soon,
+            _ => false,
+        }
+    }
+
     /// Whether this is a member as far as is known.
     #[must_use]
     pub fn is_member(&self) -> bool {

@@ -68,6 +68,40 @@ fn fault_128_a_member_closes_while_others_wait_for_it() {
     assert_eq!(committed, 3, "what was handed out is committed");
 }
 
+#[test]
+fn fault_128_a_member_that_closes_while_the_group_divides_has_what_it_read_committed() {
+    let broker = broker_with(2, 4);
+    let script = MemberScript::new(["t"]).protocols(["cooperative-sticky"]).role(Role::Leader);
+    let peer = broker.group("g").add(script.assigns_with(|members| {
+        let others = members.iter().filter(|m| !m.member_id.starts_with("scripted"));
+        let bytes = scripted_broker::assignment_bytes([("t", 0), ("t", 1)]);
+        others.map(|m| (m.member_id.clone(), bytes.clone())).collect()
+    }));
+    let diary = Diary::default();
+    let failed = Diary::default();
+    let failures = failed.clone();
+    let builder = member(&broker)
+        .partition_assignment_strategy("cooperative-sticky")
+        .enable_auto_commit(true)
+        .auto_commit_interval_ms(60_000)
+        .default_offset_commit_callback(move |_, result| {
+            if result.is_err() {
+                failures.write("failed", &[]);
+            }
+        });
+    let consumer = subscribed(builder, &diary);
+    take(&consumer, 8);
+    broker.group("g").change_scripted(peer, |script| script.syncs_after = SHORT);
+    let synced = count::<SyncGroupRequest>(&broker);
+    broker.group("g").trigger_rebalance();
+    drive(&[&consumer], "it waits", || count::<SyncGroupRequest>(&broker) > synced);
+    ends_soon("close", MOST + SHORT, || consumer.close()).unwrap();
+    let group = view(&broker);
+    assert_eq!((group.committed(tp(0)), group.committed(tp(1))), (Some(4), Some(4)));
+    assert_eq!(diary.take(), ["assigned t-0 t-1", "revoked t-0 t-1"]);
+    assert_eq!((failed.take(), leaves(&broker)), (vec![], 1));
+}
+
 fn in_trouble(trouble: impl FnOnce(&ScriptedBroker)) -> (ScriptedBroker, KafkaConsumer, Diary) {
     let broker = ScriptedBroker::cluster(2);
     broker.create_topic("t", 1);
