@@ -46,6 +46,8 @@ impl Membership {
         // What it would see now is what it joins for.
         self.leading = None;
         self.joined = cx.subscriptions.subscription().cloned().unwrap_or_default();
+        // What has changed since it was made is the next leader's business.
+        self.leading = None;
         let protocols = protocols.into_iter();
         let request = JoinGroupRequest {
             group_id: self.options.group_id.to_string(),
