@@ -221,7 +221,9 @@ impl Commits {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let late = self.queue.iter().map(|c| later(c.since, c.timeout)).min();
+        // Those that are decided wait for those before them, and for no time.
+        let open = self.queue.iter().filter(|c| c.outcome.is_none());
+        let late = open.map(|c| later(c.since, c.timeout)).min();
         [self.retry_at, late].into_iter().flatten().min()
     }
 
