@@ -193,6 +193,8 @@ impl Coordinator {
         } else {
             None
         };
+        // Now: whoever asked for a step waits for what comes in, and nothing would before this has gone out.
+        self.commits.poll(&self.membership, &mut self.lookup, cx);
         Handover { partitions, commit, until: later(cx.now, patience) }
     }
 
