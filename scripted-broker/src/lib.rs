@@ -70,6 +70,9 @@ pub use crate::{
     records::{Record, encode_batch, seal},
     requests::LoggedRequest,
     script::When,
-    simulation::{Attempt, Names, Reach, Received, Simulation, nowhere},
+    simulation::{
+        Attempt, Entry, GroupSimulation, Happened, ListenerHabits, MemberId, Names, Reach,
+        Received, SimulatedConsumer, Simulation, Taken, nowhere,
+    },
     state::{Follower, Node, Partition, State, Topic},
 };

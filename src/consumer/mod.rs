@@ -225,7 +225,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 });
             }
             driver.machines.subscriptions.assign(partitions)
-        })
+        })?;
+        self.start_keeper()
     }
 
     /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
@@ -278,11 +279,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         result
     }
 
-    /// Has the membership kept alive while the caller is away, if there is going to be one.
+    /// Has the membership kept alive while the caller is away, if there is going to be one; and has it called in when auto
+    /// commit is due in the midst of a batch.
     fn start_keeper(&self) -> Result<()> {
         let shared = self.with_driver(|driver| Ok(driver.machines.subscriptions.is_shared()))?;
         let mut keeper = self.keeper.borrow_mut();
-        if shared && keeper.is_none() {
+        if (shared || self.limits.auto_commit) && keeper.is_none() {
             let started = Keeper::start(self.shared.clone());
             *keeper = Some(started.map_err(|source| Error::Connection {
                 node: "this machine".into(),

@@ -74,6 +74,8 @@ struct Commit {
 #[derive(Debug)]
 struct Flight {
     request: RequestId,
+    /// To which node.
+    node: i32,
     sent: Instant,
     commits: BTreeSet<CommitId>,
     generation: Option<Generation>,
@@ -115,7 +117,7 @@ impl Commits {
     /// Nobody waits for commits any more. What may have reached the coordinator is not taken back.
     pub(super) fn give_up(&mut self) {
         for Commit { outcome, timeout, obstacle, .. } in &mut self.queue {
-            outcome.get_or_insert_with(|| Err(timed_out(*timeout, obstacle.as_ref())));
+            outcome.get_or_insert_with(|| Err(timed_out(*timeout, obstacle.as_ref(), [])));
         }
         self.settle();
     }
@@ -168,7 +170,8 @@ impl Commits {
         lookup: &mut Lookup,
         cx: &mut Context<'_>,
     ) {
-        self.drop_late(cx.now);
+        self.drop_late(lookup, cx);
+        self.follow(lookup);
         if self.flight.is_some() || self.retry_at.is_some_and(|at| cx.now < at) {
             return self.settle();
         }
@@ -189,7 +192,8 @@ impl Commits {
             Ok(request) => {
                 let commits =
                     self.queue.iter().filter(|c| c.outcome.is_none()).map(|c| c.id).collect();
-                self.flight = Some(Flight { request, sent: cx.now, commits, generation });
+                let (node, sent) = (node.id, cx.now);
+                self.flight = Some(Flight { request, node, sent, commits, generation });
             }
             Err(error) => self.fail_all(&error),
         }
@@ -357,11 +361,26 @@ impl Commits {
         }
     }
 
-    fn drop_late(&mut self, now: Instant) {
+    fn drop_late(&mut self, lookup: &Lookup, cx: &Context<'_>) {
         for commit in self.queue.iter_mut().filter(|c| c.outcome.is_none()) {
-            if now >= later(commit.since, commit.timeout) {
-                commit.outcome = Some(Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+            if cx.now >= later(commit.since, commit.timeout) {
+                let around = [
+                    lookup.obstacle().unwrap_or_default().to_owned(),
+                    cx.client.describe_failures(cx.now),
+                ];
+                commit.outcome =
+                    Some(Err(timed_out(commit.timeout, commit.obstacle.as_ref(), around)));
             }
+        }
+    }
+
+    /// Another node coordinates by now: what the old one was sent goes there, and is not waited for.
+    fn follow(&mut self, lookup: &Lookup) {
+        let elsewhere = |flight: &mut Flight| {
+            lookup.coordinator().is_some_and(|coordinator| coordinator.id != flight.node)
+        };
+        if let Some(flight) = self.flight.take_if(elsewhere) {
+            log::debug!(target: "kafka_blocking::group", "node {} left a commit unanswered, and coordinates no more", flight.node);
         }
     }
 
@@ -490,7 +509,16 @@ fn codes(version: i16, body: &[u8]) -> Result<BTreeMap<TopicPartition, ErrorCode
     Ok(codes)
 }
 
-fn timed_out(after: Duration, obstacle: Option<&Error>) -> Error {
-    let cause = obstacle.map_or_else(|| "no answer".to_owned(), ToString::to_string);
-    Error::Timeout { operation: "commit", after, cause: cause.into() }
+fn timed_out(
+    after: Duration,
+    obstacle: Option<&Error>,
+    around: impl IntoIterator<Item = String>,
+) -> Error {
+    let obstacle = obstacle.map(ToString::to_string);
+    let mut parts: Vec<String> = obstacle.into_iter().chain(around).collect();
+    parts.retain(|part| !part.is_empty());
+    if parts.is_empty() {
+        parts.push("no answer".to_owned());
+    }
+    Error::Timeout { operation: "commit", after, cause: parts.join("; ").into() }
 }

@@ -224,6 +224,19 @@ fn positions_of_assigned_partitions_are_committed_too() {
 }
 
 #[test]
+fn positions_of_assigned_partitions_are_committed_in_the_middle_of_a_large_batch_too() {
+    let broker = broker_with(1, 0);
+    broker.append("t", 0, (0..10_000).map(|n| n.to_string()));
+    let consumer = builder(&broker).auto_commit_interval_ms(50).build().unwrap();
+    consumer.assign([("t", 0)]).unwrap();
+    take(&consumer, 2_000);
+    thread::sleep(Duration::from_millis(80));
+    let last = commit_that_comes(&broker, || drop(take(&consumer, 1)));
+    assert!(last > 0 && last < 10_000, "{last}");
+    assert!(last < consumer.position(("t", 0)).unwrap());
+}
+
+#[test]
 fn without_auto_commit_nothing_is_committed_by_itself() {
     let broker = broker_with(1, 10);
     let consumer =

@@ -10,9 +10,11 @@ mod panics;
 mod retries;
 mod starting;
 mod strategies;
+mod subscribing;
 #[path = "../support/mod.rs"]
 mod support;
 mod user_code;
+mod virtual_time;
 mod without_group;
 
 use std::time::Duration;

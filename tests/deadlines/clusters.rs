@@ -1,7 +1,10 @@
 //! What becomes of a cluster after `build()`: one after the other of the ways to die, and every method is called.
 
 use kafka_blocking::protocol::{
-    fetch::FetchRequest, list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
+    fetch::FetchRequest, find_coordinator::FindCoordinatorRequest, heartbeat::HeartbeatRequest,
+    join_group::JoinGroupRequest, leave_group::LeaveGroupRequest, list_offsets::ListOffsetsRequest,
+    metadata::MetadataRequest, offset_commit::OffsetCommitRequest,
+    offset_fetch::OffsetFetchRequest,
 };
 use scripted_broker::ScriptedBroker;
 use socket2::{Domain, Socket, Type};
@@ -52,8 +55,15 @@ fn fault_241_calls_end_in_time_when_a_broker_answers_only_api_versions() {
         broker.on::<MetadataRequest>().silence();
         broker.on::<ListOffsetsRequest>().silence();
         broker.on::<FetchRequest>().silence();
+        broker.on::<FindCoordinatorRequest>().silence();
+        broker.on::<JoinGroupRequest>().silence();
+        broker.on::<HeartbeatRequest>().silence();
+        broker.on::<OffsetCommitRequest>().silence();
+        broker.on::<OffsetFetchRequest>().silence();
+        broker.on::<LeaveGroupRequest>().silence();
     };
-    calls_end_in_time(&broker.address(), die, Causes(&["ListOffsets", "Metadata"]));
+    let causes = Causes(&["ListOffsets", "Metadata", "Offset", "FindCoordinator", "Heartbeat"]);
+    calls_end_in_time(&broker.address(), die, causes);
 }
 
 #[test]
