@@ -339,7 +339,7 @@ impl Coordinator {
         self.membership.generation.is_some() || !self.has_left()
     }
 
-    /// Whether the coordinator knows this member by a name, or is yet to be told that it has left.
+    /// Whether the coordinator may know of this consumer, as a member or as one that is to be.
     #[must_use]
     pub fn is_known(&self) -> bool {
         !self.membership.member_id.is_empty() || !self.has_left()
