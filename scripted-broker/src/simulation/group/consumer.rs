@@ -242,9 +242,8 @@ impl SimulatedConsumer {
         self.with_group(|group, _| group.ask_committed(partition.clone()));
         let until = self.now() + timeout;
         self.publish();
-        let answer = self
-            .run_until(until, |m| m.group.as_mut().and_then(Coordinator::take_committed))
-            .await;
+        let answer =
+            self.run_until(until, |m| m.group.as_mut().and_then(Coordinator::take_committed)).await;
         if let Some(group) = &mut self.machines.group {
             group.cancel_committed();
         }
@@ -266,7 +265,7 @@ impl SimulatedConsumer {
             }
             Step::Revoke(partitions) => {
                 self.tell(News::Revoked, &partitions).await;
-                self.with_group(Coordinator::revoked);
+                self.with_group(|group, cx| group.revoked(&partitions, cx));
             }
             Step::Join(joining) => {
                 let protocols = self.describe(&joining)?;
@@ -283,7 +282,9 @@ impl SimulatedConsumer {
 
     async fn take_over(&mut self, taking: &Taking) {
         self.tell(News::Revoked, &taking.revoked).await;
-        self.with_group(Coordinator::hand_over);
+        if !self.with_group(|group, cx| group.hand_over(&taking.revoked, cx)) {
+            return;
+        }
         let assignor = self.assignors.iter_mut().find(|a| *a.name() == *taking.name);
         if let Some(assignor) = assignor {
             assignor.on_assignment(&taking.assignment, taking.generation);
