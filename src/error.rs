@@ -164,6 +164,14 @@ pub enum Error {
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
 
+    /// The assignor of the group's leader, this consumer, failed, or what it says cannot be. The group has no assignment, and
+    /// is asked for one again by the next call that reads. kafka-python: what the assignor raised.
+    #[error("dividing the partitions of the group: {source}")]
+    Assignor {
+        /// What is wrong.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+
     /// A partition has no position, and `auto_offset_reset` is `none`. kafka-python: `NoOffsetForPartitionError`.
     #[error("{partition} has no position, and auto_offset_reset is none")]
     NoOffsetForPartition {

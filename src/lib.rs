@@ -23,7 +23,8 @@
 //!
 //! Four types matter, to be met in this order: [`KafkaConsumer`], made by a [`ConsumerBuilder`], gives
 //! [`ConsumerRecord`]s, and everything that can go wrong is an [`Error`]. A [`ConsumerHandle`] stops a consumer from
-//! elsewhere; [`ClientOptions`] are what several consumers of one cluster share.
+//! elsewhere; [`ClientOptions`] are what several consumers of one cluster share. A [`ConsumerRebalanceListener`] is told which
+//! partitions a group gives and takes.
 //!
 //! # What it promises
 //!
@@ -32,10 +33,13 @@
 //! - Every blocking call has a deadline and keeps it, whatever the cluster does.
 //! - What brokers send is bounded before memory or time is spent on it; malformed data are an [`Error`] that says where.
 //!
-//! [Positions, resets and delivery](guide::positions) says it at length.
+//! - A group hands every record out at least once, no partition has two owners, and nothing is committed that the program
+//!   has not come back from.
 //!
-//! This version reads without a consumer group, from brokers of Kafka 0.11 and later. Options that it does not serve are
-//! refused when the consumer is built, with an error that says so.
+//! [Positions, resets and delivery](guide::positions) and [groups, rebalances and commits](guide::groups) say it at length.
+//!
+//! This version reads from brokers of Kafka 0.11 and later, alone or in a group of the classic protocol. Options that it does
+//! not serve are refused when the consumer is built, with an error that says so.
 //!
 //! # Features
 //!
@@ -80,6 +84,9 @@ mod types;
 pub mod guide {
     #[doc = include_str!("../docs/positions.md")]
     pub mod positions {}
+
+    #[doc = include_str!("../docs/groups.md")]
+    pub mod groups {}
 }
 
 /// What the setters of a builder take, and the types that those values become.

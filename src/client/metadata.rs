@@ -125,7 +125,9 @@ impl Metadata {
     /// Asks about these topics too, which other members of the group read, until others are given here; at once if one is
     /// new. None is created.
     pub fn set_group_topics(&mut self, topics: BTreeSet<Arc<str>>, now: Instant) {
-        if topics.iter().any(|name| self.cluster.topic(name).is_none()) {
+        let unknown = |name: &Arc<str>| self.cluster.topic(name).is_none();
+        // Only once: whoever waits for the answer calls this again and again.
+        if topics.iter().any(|name| !self.wanted.group.contains(name) && unknown(name)) {
             self.ask_at_once(now);
         }
         self.wanted.group = topics;

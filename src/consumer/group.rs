@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, fmt};
 use super::{Content, KafkaConsumer, finally::Finally, listener::News};
 use crate::{
     Error, Result,
-    coordinator::{
-        Assigning, Coordinator, GroupState, Joining, Step, Taking, encode_assignment,
-        encode_subscription,
-    },
+    assignors::{Subscription, divide},
+    coordinator::{Assigning, Coordinator, GroupState, Joining, Step, Taking},
     subscriptions::Context,
 };
 
@@ -132,31 +130,41 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 self.tell(News::Lost, &partitions)
             }
             Step::Revoke(partitions) => {
-                let _done = Finally::new((), |()| self.done(Coordinator::revoked));
+                let gone =
+                    |group: &mut Coordinator, cx: &mut Context<'_>| group.revoked(&partitions, cx);
+                let _done = Finally::new((), |()| self.done(gone));
                 self.tell(News::Revoked, &partitions)
             }
             Step::Join(joining) => {
                 let protocols = self.describe(&joining)?;
-                self.with_group("poll", |group, cx| Ok(group.join(protocols, cx)))
+                self.done(|group, cx| group.join(protocols, cx));
+                Ok(())
             }
             Step::Lead(assigning) => {
                 let assignments = self.divide(&assigning);
-                self.with_group("poll", |group, cx| Ok(group.lead(assignments, cx)))
+                self.done(|group, cx| group.lead(assignments, cx));
+                Ok(())
             }
             Step::Take(taking) => self.take_over(&taking),
         }
     }
 
     fn take_over(&self, taking: &Taking) -> Result<()> {
+        let mut holds = false;
         let given_back = {
-            let _done = Finally::new((), |()| self.done(Coordinator::hand_over));
+            let _done = Finally::new((), |()| {
+                self.done(|group, cx| holds = group.hand_over(&taking.revoked, cx));
+            });
             self.tell(News::Revoked, &taking.revoked)
         };
+        if !holds {
+            return given_back;
+        }
         {
             // Where it panics, the step comes again, and the listener hears of what is new then.
             let _user_code = self.user_code();
             let mut assignors = self.assignors.borrow_mut();
-            let assignor = assignors.iter_mut().find(|a| *a.name() == *taking.protocol);
+            let assignor = assignors.iter_mut().find(|a| *a.name() == *taking.name);
             if let Some(assignor) = assignor {
                 assignor.on_assignment(&taking.assignment, taking.generation);
             }
@@ -169,10 +177,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// What each assignor tells the leader.
     fn describe(&self, joining: &Joining) -> Result<Vec<(String, Vec<u8>)>> {
         let _user_code = self.user_code();
+        let Joining { topics, owned, generation, rack } = joining;
+        let subscription = Subscription { topics, owned, generation: *generation, rack };
         let assignors = self.assignors.borrow();
         let each = assignors.iter().map(|assignor| {
-            let data = assignor.user_data(&joining.topics);
-            Ok((assignor.name().to_owned(), encode_subscription(joining, data)?))
+            let told = subscription.encode(assignor.user_data(topics))?;
+            Ok((assignor.name().to_owned(), told))
         });
         each.collect()
     }
@@ -181,18 +191,16 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     fn divide(&self, assigning: &Assigning) -> Result<BTreeMap<String, Vec<u8>>> {
         let _user_code = self.user_code();
         let assignors = self.assignors.borrow();
-        let refused = |why: String| {
-            Error::IllegalState(format!("assignor {:?}: {why}", assigning.protocol).into())
+        let Assigning { name, protocol, members, topics } = assigning;
+        let assignor = assignors.iter().find(|assignor| *assignor.name() == **name);
+        let divided = match assignor {
+            Some(assignor) => divide(&**assignor, *protocol, topics, members),
+            None => Err(format!(
+                "the group chose the assignor {name:?}, which this consumer does not have"
+            )
+            .into()),
         };
-        let assignor = assignors.iter().find(|a| *a.name() == *assigning.protocol);
-        let assignor =
-            assignor.ok_or_else(|| refused("this consumer does not have it".to_owned()))?;
-        let divided = assignor.assign(&assigning.topics, &assigning.members);
-        let divided = divided.map_err(|error| refused(error.to_string()))?;
-        divided
-            .into_iter()
-            .map(|(member, partitions)| Ok((member, encode_assignment(&partitions)?)))
-            .collect()
+        divided.map_err(|source| Error::Assignor { source: source.into() })
     }
 
     /// Reports a step as done; a consumer that was closed meanwhile has nothing to report.

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{Error, IsolationLevel, PartitionAssignor, Result, types::TopicPartition};
+use crate::{
+    Error, IsolationLevel, PartitionAssignor, Result, subscriptions::Mode, types::TopicPartition,
+};
 
 mod batch;
 mod closing;
@@ -215,7 +217,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         partitions.iter().try_for_each(check_partition)?;
         self.change_subscription(|driver| {
             let now = driver.now();
-            if self.limits.auto_commit {
+            let is_assigned = matches!(driver.machines.subscriptions.mode(), Mode::Assigned);
+            if self.limits.auto_commit && is_assigned {
                 // What is dropped is not committed any more otherwise.
                 driver.machines.with_group(now, |group, cx| {
                     group.commit_positions(|p| !partitions.contains(p), self.limits.api_timeout, cx)

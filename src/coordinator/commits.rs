@@ -63,6 +63,8 @@ pub(super) struct Commits {
 struct Commit {
     id: CommitId,
     offsets: Offsets,
+    /// What of it is stored already: not sent again, as there may be something newer by now.
+    stored: BTreeSet<TopicPartition>,
     /// The tenures of the partitions, if a group assigned them: in another tenure the offsets mean nothing.
     tenures: Option<BTreeMap<TopicPartition, PartitionId>>,
     since: Instant,
@@ -109,7 +111,9 @@ impl Commits {
         let late = later(now, timeout);
         self.late_at = Some(self.late_at.map_or(late, |at| at.min(late)));
         let outcome = offsets.is_empty().then_some(Ok(()));
-        let commit = Commit { id, offsets, tenures, since: now, timeout, obstacle: None, outcome };
+        let (stored, obstacle) = (BTreeSet::new(), None);
+        let since = now;
+        let commit = Commit { id, offsets, stored, tenures, since, timeout, obstacle, outcome };
         self.queue.push_back(commit);
         self.settle();
         id
@@ -240,6 +244,19 @@ impl Commits {
 
     // Helpers
 
+    /// What is to be stored: of each partition what was committed last, and was not refused. That a newer commit was given up
+    /// does not mean that it is not stored: an older one must not take its place.
+    fn newest(&self) -> Offsets {
+        let open = self.queue.iter().filter(|c| c.outcome.is_none()).flat_map(Commit::open);
+        let open: BTreeSet<&TopicPartition> = open.collect();
+        let heeded = self
+            .queue
+            .iter()
+            .filter(|c| matches!(c.outcome, None | Some(Ok(()) | Err(Error::Timeout { .. }))));
+        let all = heeded.flat_map(|c| &c.offsets).filter(|(p, _)| open.contains(p));
+        all.map(|(p, o)| (p.clone(), o.clone())).collect()
+    }
+
     fn request(
         &self,
         version: i16,
@@ -247,10 +264,7 @@ impl Commits {
         membership: &Membership,
     ) -> OffsetCommitRequest {
         const EPOCHS: i16 = 6;
-        let mut newest = Offsets::new();
-        for commit in self.queue.iter().filter(|c| c.outcome.is_none()) {
-            newest.extend(commit.offsets.iter().map(|(p, o)| (p.clone(), o.clone())));
-        }
+        let newest = self.newest();
         let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
         for (partition, offset) in &newest {
             if topics.last().is_none_or(|topic| topic.name != partition.topic()) {
@@ -395,6 +409,11 @@ impl Commits {
 }
 
 impl Commit {
+    /// The partitions of which it is not known that their offsets are stored.
+    fn open(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.offsets.keys().filter(|p| !self.stored.contains(*p))
+    }
+
     /// Takes over what the coordinator said of its partitions.
     fn judge(
         &mut self,
@@ -407,14 +426,11 @@ impl Commit {
     ) {
         let of =
             |p: &TopicPartition| codes.get(p).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
-        let failed: Vec<_> = self
-            .offsets
-            .keys()
-            .map(|p| (p, of(p)))
-            .filter(|(_, c)| *c != ErrorCode::NONE)
-            .collect();
+        let stored = self.open().filter(|p| of(p) == ErrorCode::NONE).cloned();
+        self.stored.extend(stored.collect::<Vec<_>>());
+        let failed: Vec<_> = self.open().map(|p| (p, of(p))).collect();
         let lasting = failed.iter().find(|(_, code)| !code.retriable());
-        let Some((partition, code)) = lasting.or(failed.first()).copied() else {
+        let Some((partition, code)) = lasting.or_else(|| failed.first()).copied() else {
             self.outcome.get_or_insert(Ok(()));
             return;
         };
@@ -479,7 +495,7 @@ fn is_about_partition(code: ErrorCode) -> bool {
 fn has_moved_on(flight: &Flight, membership: &Membership) -> bool {
     let on_its_way = matches!(
         membership.phase,
-        Phase::Joining { .. } | Phase::Leading(_) | Phase::Syncable(_) | Phase::Syncing { .. }
+        Phase::Joining { .. } | Phase::Leading { .. } | Phase::Syncable(_) | Phase::Syncing { .. }
     );
     on_its_way || membership.generation != flight.generation
 }

@@ -215,6 +215,11 @@ impl Committed {
         lookup: &mut Lookup,
         cx: &mut Context<'_>,
     ) {
+        if self.tenures.keys().any(|p| !answers.contains_key(p)) {
+            let reason = "it leaves out a partition".into();
+            let error = Error::Protocol { what: "OffsetFetch response", reason };
+            self.positions.heed(Some(&error), lookup, cx);
+        }
         for (partition, answer) in answers {
             let Some(id) = self.tenures.get(&partition).copied() else { continue };
             match answer {

@@ -4,6 +4,7 @@
 //! [`Step`]; what has to go on while the caller is away is told apart by [`Attendance`].
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,7 +26,6 @@ mod leaving;
 mod lookup;
 mod membership;
 mod steps;
-mod wire;
 
 use commits::Commits;
 pub use commits::{CommitId, Finished, Offsets};
@@ -34,7 +34,9 @@ use leaving::Leaving;
 use lookup::Lookup;
 use membership::{Membership, Phase};
 pub use steps::{Assigning, Joining, Step, Taking};
-pub use wire::{encode_assignment, encode_subscription};
+
+/// However often positions are to be committed: an interval of 0 must not keep the loop from waiting.
+const MOST_OFTEN: Duration = Duration::from_millis(10);
 
 /// Who drives the machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,9 +119,13 @@ impl Coordinator {
     }
 
     /// Leaves the group: all that is assigned is another's from now on.
-    pub fn leave(&mut self, reason: &'static str, now: Instant) {
-        self.leaving = Leaving::begin(&mut self.membership, reason, now);
+    pub fn leave(&mut self, reason: &'static str, cx: &mut Context<'_>) {
+        // One that is under way still, of a membership before, goes on.
+        let leaving = Leaving::begin(&mut self.membership, reason, cx.now);
+        self.leaving = leaving.or(self.leaving.take());
         self.membership.forget();
+        // What the others read is no concern of ours any more.
+        cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
     }
 
     /// Whether the group knows that this member has left, or has to find out for itself.
@@ -292,13 +298,15 @@ impl Coordinator {
         let always = [
             self.lookup.poll_timeout(self.unanswered(), cx.client, cx.now),
             self.membership.poll_timeout(cx.now),
-            self.leaving.as_ref().and_then(Leaving::poll_timeout),
+            self.leaving.as_ref().and_then(|leaving| leaving.poll_timeout(cx.now)),
         ];
         let own = match attendance {
             // When it is due, the caller is to come in at its next record.
-            Attendance::Away => {
-                [Some(self.leaves_at()), self.auto_commit_at.filter(|at| cx.now < *at), None]
-            }
+            Attendance::Away => [
+                self.is_member().then(|| self.leaves_at()),
+                self.auto_commit_at.filter(|at| cx.now < *at),
+                None,
+            ],
             Attendance::Present => {
                 [None, self.commits.poll_timeout(), self.committed.poll_timeout()]
             }
@@ -309,9 +317,9 @@ impl Coordinator {
         always.into_iter().chain(own).flatten().min()
     }
 
-    /// An error that the caller has to know.
-    pub fn poll_error(&mut self) -> Option<Error> {
-        let error = self.membership.poll_error().or_else(|| self.lookup.poll_error());
+    /// An error that the caller has to know. `shared`: whether it reads as a member.
+    pub fn poll_error(&mut self, shared: bool) -> Option<Error> {
+        let error = self.membership.poll_error(shared).or_else(|| self.lookup.poll_error());
         error.or_else(|| self.committed.poll_error())
     }
 
@@ -331,11 +339,24 @@ impl Coordinator {
         self.membership.generation.is_some() || !self.has_left()
     }
 
-    /// Whether nothing is under way that somebody should wait for.
+    /// Whether the coordinator may know of this consumer, as a member or as one that is to be.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_known(&self) -> bool {
+        !self.membership.member_id.is_empty() || !self.has_left()
+    }
+
+    /// How often a member tells the coordinator that it lives.
+    #[must_use]
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.options.heartbeat_interval
+    }
+
+    /// Whether nothing is under way that somebody should wait for: no answer, and no connection for a heartbeat that is due.
+    #[must_use]
+    pub fn is_quiet(&self, now: Instant) -> bool {
         self.lookup.coordinator().is_some()
             && self.membership.heartbeat.unanswered().is_none()
+            && !self.membership.owes_heartbeat(now)
             && self.has_left()
     }
 
@@ -350,6 +371,17 @@ impl Coordinator {
             _ => GroupState::Rebalancing,
         };
         (&self.options, generation, &self.membership.member_id, state)
+    }
+
+    /// Whether the group is about to say who gets what: until it has, no commit of a member is taken. `soon`: or will be, once
+    /// all have joined.
+    #[must_use]
+    pub fn is_dividing(&self, soon: bool) -> bool {
+        match self.membership.phase {
+            Phase::Leading { .. } | Phase::Syncable(_) | Phase::Syncing { .. } => true,
+            Phase::Joining { .. } => soon,
+            _ => false,
+        }
     }
 
     /// Whether this is a member as far as is known.
@@ -410,9 +442,7 @@ impl Coordinator {
     }
 
     fn schedule_auto_commit(&mut self, now: Instant) {
-        /// However short the interval is: waiting must not become a loop without rest.
-        const SHORTEST: Duration = Duration::from_millis(1);
         let interval = self.options.auto_commit;
-        self.auto_commit_at = interval.map(|interval| later(now, interval.max(SHORTEST)));
+        self.auto_commit_at = interval.map(|interval| later(now, interval.max(MOST_OFTEN)));
     }
 }

@@ -55,7 +55,9 @@ pub struct Joining {
 #[derive(Debug)]
 pub struct Assigning {
     /// The assignor that all members have.
-    pub protocol: Arc<str>,
+    pub name: Arc<str>,
+    /// How this member goes from one assignment to the next.
+    pub protocol: RebalanceProtocol,
     /// The members.
     pub members: Vec<GroupMember>,
     /// The topics that there are, with the number of their partitions.
@@ -66,7 +68,7 @@ pub struct Assigning {
 #[derive(Debug)]
 pub struct Taking {
     /// The assignor that gave it.
-    pub protocol: Arc<str>,
+    pub name: Arc<str>,
     /// The generation.
     pub generation: i32,
     /// All of it.
@@ -95,7 +97,7 @@ impl Coordinator {
         match &self.membership.phase {
             Phase::Revoking(_) => self.revoke(cx),
             Phase::Arrived { .. } => self.take(cx),
-            Phase::Leading(_) => self.divide(cx),
+            Phase::Leading { .. } => self.divide(cx),
             _ => None,
         }
         .or_else(|| self.joining(cx))
@@ -111,9 +113,10 @@ impl Coordinator {
     }
 
     /// The caller has given back what it was to give back before joining.
-    pub fn revoked(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Revoking(handover) = &self.membership.phase {
-            cx.subscriptions.take_away(&handover.partitions);
+    pub fn revoked(&mut self, partitions: &[TopicPartition], cx: &mut Context<'_>) {
+        // Also where the membership was lost meanwhile: it is not told of them twice.
+        cx.subscriptions.take_away(&partitions.iter().cloned().collect());
+        if matches!(self.membership.phase, Phase::Revoking(_)) {
             self.membership.phase = Phase::Joinable;
         }
     }
@@ -132,7 +135,7 @@ impl Coordinator {
         assignments: Result<BTreeMap<String, Vec<u8>>, Error>,
         cx: &mut Context<'_>,
     ) {
-        if !matches!(self.membership.phase, Phase::Leading(_)) {
+        if !matches!(self.membership.phase, Phase::Leading { .. }) {
             return;
         }
         match assignments {
@@ -144,18 +147,28 @@ impl Coordinator {
         }
     }
 
-    /// The caller has given back what is not in its new assignment, which holds from now on.
-    pub fn hand_over(&mut self, cx: &mut Context<'_>) {
-        let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase else { return };
-        if added.is_some() {
-            return;
+    /// The caller has given back what is not in its new assignment, which holds from now on; says whether it does. It does
+    /// not where the membership was lost meanwhile, or something else was subscribed to.
+    pub fn hand_over(&mut self, revoked: &[TopicPartition], cx: &mut Context<'_>) -> bool {
+        if let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase {
+            if added.is_some() {
+                return true;
+            }
+            let before = assigned(cx);
+            match cx.subscriptions.assign_from_group(assignment) {
+                Ok(()) => {
+                    *added = Some(assignment.difference(&before).cloned().collect());
+                    return true;
+                }
+                Err(error) => {
+                    log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
+                    self.membership.retry(cx.now);
+                }
+            }
         }
-        let before = assigned(cx);
-        if let Err(error) = cx.subscriptions.assign_from_group(assignment) {
-            log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
-            return self.membership.retry(cx.now);
-        }
-        *added = Some(assignment.difference(&before).cloned().collect());
+        // It is not told of them twice.
+        cx.subscriptions.take_away(&revoked.iter().cloned().collect());
+        false
     }
 
     /// The caller knows what it got.
@@ -163,6 +176,7 @@ impl Coordinator {
         let Phase::Arrived { handover, .. } = &self.membership.phase else { return };
         let gave = !handover.partitions.is_empty();
         self.membership.phase = Phase::Stable;
+        self.membership.backoff.reset();
         self.schedule_auto_commit(cx.now);
         if gave {
             self.membership.request_rejoin("what it gave back goes to others now");
@@ -191,11 +205,13 @@ impl Coordinator {
         cx.subscriptions.begin_revocation(&partitions);
         // The group waits for this member, though not for ever.
         let patience = self.api_timeout.min(self.membership.options.max_poll_interval / 2);
-        let commit = if self.membership.options.auto_commit.is_some() && !partitions.is_empty() {
-            self.commit_positions(|p| partitions.contains(p), patience, cx)
-        } else {
-            None
-        };
+        let auto_commit = self.membership.options.auto_commit.is_some();
+        // Of a topic that is gone nothing can be committed, however long that is tried: nobody is to wait for it.
+        let there = |p: &&TopicPartition| auto_commit && count(p.topic(), cx).is_some();
+        let there: BTreeSet<_> = partitions.iter().filter(there).cloned().collect();
+        let commit = self.commit_positions(|p| there.contains(p), patience, cx);
+        // Now: whoever asked for a step waits for what comes in, and nothing would before this has gone out.
+        self.commits.poll(&self.membership, &mut self.lookup, cx);
         Handover { partitions, commit, until: later(cx.now, patience) }
     }
 
@@ -203,7 +219,7 @@ impl Coordinator {
         handover.commit.is_none_or(|id| !self.commits.is_pending(id)) || cx.now >= handover.until
     }
 
-    fn revoke(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+    fn revoke(&mut self, cx: &Context<'_>) -> Option<Step> {
         let Phase::Revoking(handover) = &self.membership.phase else { return None };
         if !self.is_handed_over(handover, cx) {
             return None;
@@ -215,7 +231,7 @@ impl Coordinator {
         Some(Step::Revoke(handover.partitions.iter().cloned().collect()))
     }
 
-    fn joining(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+    fn joining(&self, cx: &Context<'_>) -> Option<Step> {
         if !matches!(self.membership.phase, Phase::Joinable) || cx.now < self.membership.retry_at {
             return None;
         }
@@ -233,7 +249,8 @@ impl Coordinator {
     }
 
     fn divide(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        let Phase::Leading(members) = &self.membership.phase else { return None };
+        let Phase::Leading { members, settled } = &self.membership.phase else { return None };
+        let settled = *settled;
         let all: BTreeSet<Arc<str>> =
             members.iter().flat_map(|m| m.topics().iter().cloned()).collect();
         let own = cx.subscriptions.subscription();
@@ -250,11 +267,16 @@ impl Coordinator {
         let topics: BTreeMap<Arc<str>, i32> = counts.collect();
         let generation = self.membership.generation.as_ref()?;
         let step = Assigning {
-            protocol: generation.protocol.clone(),
+            name: generation.protocol.clone(),
+            protocol: self.options.protocol,
             members: members.clone(),
             topics: topics.clone(),
         };
         self.membership.leading = Some(Leading::new(all, topics));
+        if settled {
+            self.lead(Ok(BTreeMap::new()), cx);
+            return None;
+        }
         Some(Step::Lead(step))
     }
 
@@ -299,8 +321,8 @@ impl Coordinator {
         added: Vec<TopicPartition>,
     ) -> Option<Step> {
         let generation = self.membership.generation.as_ref()?;
-        let (protocol, generation) = (generation.protocol.clone(), generation.id);
-        Some(Step::Take(Taking { protocol, generation, assignment, revoked, added }))
+        let (name, generation) = (generation.protocol.clone(), generation.id);
+        Some(Step::Take(Taking { name, generation, assignment, revoked, added }))
     }
 }
 

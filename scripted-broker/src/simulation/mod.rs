@@ -17,10 +17,14 @@ use kafka_blocking::{
 
 use crate::{cluster::Cluster, groups::GroupHandle};
 
+mod group;
 mod network;
 
+pub use group::{
+    Entry, GroupSimulation, Happened, ListenerHabits, MemberId, SimulatedConsumer, Taken,
+};
+use network::{ALL, Event, Network};
 pub use network::{Attempt, Names, Reach};
-use network::{Event, Network};
 
 /// A record that has come out of the machines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,23 +292,9 @@ impl Simulation {
         ];
         let next = next.into_iter().flatten().min().unwrap_or(limit);
         if next <= self.now {
-            self.spins.push((self.elapsed(), self.most_urgent()));
+            self.spins.push((self.elapsed(), most_urgent(&mut self.machines, self.now)));
         }
         self.now = next.max(self.now + SPIN).min(limit);
-    }
-
-    /// Which machine wants to be called first.
-    fn most_urgent(&self) -> &'static str {
-        let (machines, now) = (&self.machines, self.now);
-        let all = [
-            (machines.client.poll_timeout(now), "client"),
-            (machines.metadata.poll_timeout(&machines.client, now), "metadata"),
-            (machines.resets.poll_timeout(), "resets"),
-            (machines.validation.poll_timeout(), "validation"),
-            (machines.fetcher.poll_timeout(now), "fetcher"),
-        ];
-        let first = all.into_iter().filter_map(|(at, name)| Some((at?, name))).min();
-        first.map_or("nobody", |(_, name)| name)
     }
 
     /// Takes what is ready; says whether there was anything.
@@ -368,8 +358,8 @@ impl Simulation {
         let now = self.now;
         let client = &mut self.machines.client;
         let mut moved = self.network.execute(client, self.started, now);
-        moved |= self.network.transmit(client, now);
-        moved |= self.network.deliver(client, now);
+        moved |= self.network.transmit(client, ALL, now);
+        moved |= self.network.deliver(client, ALL, now);
         while let Some(event) = self.network.due(now) {
             moved = true;
             match event {
@@ -388,6 +378,22 @@ impl Simulation {
         }
         moved
     }
+}
+
+/// Which machine wants to be called first.
+fn most_urgent(machines: &mut Machines, now: Instant) -> &'static str {
+    let attendance = machines.attendance;
+    let group = machines.with_group(now, |group, cx| group.poll_timeout(attendance, cx)).flatten();
+    let all = [
+        (machines.client.poll_timeout(now), "client"),
+        (machines.metadata.poll_timeout(&machines.client, now), "metadata"),
+        (machines.resets.poll_timeout(), "resets"),
+        (machines.validation.poll_timeout(), "validation"),
+        (machines.fetcher.poll_timeout(now), "fetcher"),
+        (group, "group"),
+    ];
+    let first = all.into_iter().filter_map(|(at, name)| Some((at?, name))).min();
+    first.map_or("nobody", |(_, name)| name)
 }
 
 /// An address of the network that nobody listens at.

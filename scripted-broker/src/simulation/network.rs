@@ -8,7 +8,7 @@ use std::{
 };
 
 use kafka_blocking::{
-    client::{Command, KafkaClient},
+    client::{Command, KafkaClient, Role},
     net::resolver::{Found, Lookup},
 };
 
@@ -67,10 +67,22 @@ pub(super) struct Network {
     latency: BTreeMap<i32, Duration>,
     names: BTreeMap<String, Names>,
     links: BTreeMap<ConnectionId, Link>,
+    /// Where connections went that a client has left behind.
+    orphans: BTreeMap<ConnectionId, SocketAddr>,
     events: BTreeMap<(Instant, u64), Event>,
     scheduled: u64,
     random: fastrand::Rng,
+    /// What has arrived for a client that did not look yet.
+    kept: Vec<Event>,
+    /// What was sent to nodes since somebody looked, where somebody does.
+    watched: Option<Vec<(i32, Vec<u8>)>>,
 }
+
+/// Whose bytes are moved, by what connections are for.
+pub(super) type Which = fn(Option<Role>) -> bool;
+
+/// Every connection's.
+pub(super) const ALL: Which = |_| true;
 
 /// A connection, as the client's machine sees it.
 struct Link {
@@ -95,10 +107,23 @@ impl Network {
             latency: BTreeMap::new(),
             names: BTreeMap::new(),
             links: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             events: BTreeMap::new(),
             scheduled: 0,
             random: fastrand::Rng::with_seed(seed),
+            kept: Vec::new(),
+            watched: None,
         }
+    }
+
+    /// The same, and remembers what is sent, for [`take_watched`](Self::take_watched).
+    pub(super) fn watched(self) -> Self {
+        Self { watched: Some(Vec::new()), ..self }
+    }
+
+    /// What was sent since the last call, and to which node.
+    pub(super) fn take_watched(&mut self) -> Vec<(i32, Vec<u8>)> {
+        self.watched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(super) fn set_reach(&mut self, address: SocketAddr, reach: Reach) {
@@ -119,6 +144,43 @@ impl Network {
 
     pub(super) fn add_address(&mut self, node: i32, address: SocketAddr) {
         self.listeners.insert(address, node);
+    }
+
+    /// Nothing arrives on the connections that there are to a node before `until`, in either direction.
+    pub(super) fn hold(&mut self, node: i32, until: Instant) {
+        let listeners = &self.listeners;
+        for link in self.links.values_mut().filter(|l| listeners.get(&l.address) == Some(&node)) {
+            link.last = link.last.max(until);
+        }
+    }
+
+    /// One of the connections dies; both ends learn of it.
+    pub(super) fn cut(&mut self, now: Instant) {
+        let ids: Vec<ConnectionId> =
+            self.links.iter().filter(|(_, l)| l.connected).map(|(id, _)| *id).collect();
+        let Some(connection) = ids.get(self.random.usize(..ids.len().max(1))).copied() else {
+            return;
+        };
+        let Some(link) = self.links.get(&connection) else { return };
+        let at = now + link.latency;
+        self.schedule(at, Event::Gone { connection });
+        self.schedule(at, Event::Closed { connection });
+    }
+
+    /// The client is no more. With `closing` its connections end; without, nobody hears of that.
+    pub(super) fn abandon(&mut self, closing: bool, now: Instant) {
+        let links = std::mem::take(&mut self.links);
+        if !closing {
+            return self.events.clear();
+        }
+        // What was sent before still arrives.
+        let to_nodes = |e: &Event| matches!(e, Event::Accept { .. } | Event::ToNode { .. });
+        self.events.retain(|_, event| to_nodes(event));
+        for (connection, link) in links {
+            let at = link.last.max(now + link.latency);
+            self.orphans.insert(connection, link.address);
+            self.schedule(at, Event::Gone { connection });
+        }
     }
 
     // From the client
@@ -154,14 +216,26 @@ impl Network {
     }
 
     /// Sends what the connections have to send.
-    pub(super) fn transmit(&mut self, client: &mut KafkaClient, now: Instant) -> bool {
+    pub(super) fn transmit(
+        &mut self,
+        client: &mut KafkaClient,
+        which: Which,
+        now: Instant,
+    ) -> bool {
         let mut sent = Vec::new();
         for (id, link) in self.links.iter_mut().filter(|(_, l)| l.connected) {
+            if !which(client.role(*id)) {
+                continue;
+            }
             let Some(connection) = client.connection(*id) else { continue };
             let bytes = connection.poll_transmit().to_vec();
             if !bytes.is_empty() {
                 connection.handle_sent(bytes.len(), now);
                 link.last = link.last.max(now + link.latency);
+                if let Some(watched) = &mut self.watched {
+                    let node = self.listeners.get(&link.address).copied();
+                    watched.extend(node.map(|node| (node, bytes.clone())));
+                }
                 sent.push((link.last, Event::ToNode { connection: *id, bytes }));
             }
         }
@@ -206,6 +280,16 @@ impl Network {
                     client.handle_connected(connection, now);
                 }
             }
+            event @ (Event::ToClient { .. } | Event::Closed { .. }) => self.keep(event),
+            Event::Accept { .. } | Event::ToNode { .. } | Event::Gone { .. } => {
+                unreachable!("what goes to the nodes is not for the client")
+            }
+        }
+    }
+
+    /// Something has arrived for a client that does not look now.
+    pub(super) fn keep(&mut self, event: Event) {
+        match event {
             Event::ToClient { connection, bytes } => {
                 if let Some(link) = self.links.get_mut(&connection) {
                     link.inbound.extend(bytes);
@@ -216,16 +300,37 @@ impl Network {
                     link.closed = true;
                 }
             }
-            Event::Accept { .. } | Event::ToNode { .. } | Event::Gone { .. } => {
-                unreachable!("what goes to the nodes is not for the client")
-            }
+            event => self.kept.push(event),
         }
     }
 
+    /// Lets the client see what was kept for it; says whether there was anything.
+    pub(super) fn take_kept(
+        &mut self,
+        client: &mut KafkaClient,
+        which: Which,
+        now: Instant,
+    ) -> bool {
+        let (seen, left) = std::mem::take(&mut self.kept).into_iter().partition(|e| match e {
+            Event::Refused { connection } | Event::Connected { connection } => {
+                which(client.role(*connection))
+            }
+            _ => true,
+        });
+        self.kept = left;
+        let seen: Vec<Event> = seen;
+        let any = !seen.is_empty();
+        seen.into_iter().for_each(|event| self.arrive(event, client, now));
+        any
+    }
+
     /// Lets the client read what has arrived, in pieces as they come; leaves what it does not want.
-    pub(super) fn deliver(&mut self, client: &mut KafkaClient, now: Instant) -> bool {
+    pub(super) fn deliver(&mut self, client: &mut KafkaClient, which: Which, now: Instant) -> bool {
         let mut any = false;
         for (id, link) in &mut self.links {
+            if !which(client.role(*id)) {
+                continue;
+            }
             while !link.inbound.is_empty() && !client.has_events() {
                 let Some(space) = client.connection(*id).and_then(|c| c.read_space()) else {
                     break;
@@ -264,7 +369,8 @@ impl Network {
             else {
                 return Some(event);
             };
-            let address = self.links.get(connection).map(|l| l.address);
+            let link = self.links.get(connection).map(|l| l.address);
+            let address = link.or_else(|| self.orphans.get(connection).copied());
             if address.is_some_and(|a| self.reach_of(a) != Reach::Lost) {
                 return Some(event);
             }
