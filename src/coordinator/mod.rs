@@ -288,7 +288,7 @@ impl Coordinator {
             self.leaving.as_ref().and_then(Leaving::poll_timeout),
         ];
         let own = match attendance {
-            Attendance::Away => [Some(self.leaves_at()), None, None],
+            Attendance::Away => [self.is_member().then(|| self.leaves_at()), None, None],
             Attendance::Present => {
                 [None, self.commits.poll_timeout(), self.committed.poll_timeout()]
             }
