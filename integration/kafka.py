@@ -6,6 +6,7 @@
         by hand, until then: kill N, pause N, resume N, stop N, start N, restart N [VERSION], logs
   kafka.py fetch VERSION...            resolves a release's jars (cluster does it when they are missing)
   kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
+  kafka.py member CLIENT SETTINGS      a member of a group by `java` or `kafka-python` (README.md)
   kafka.py python FILE ARGUMENT...     a script of integration/python, with kafka-python and its codecs
   kafka.py run VERSION CLASS ARGUMENT...     a class of a release's jars
 
@@ -35,6 +36,11 @@ def main():
     elif arguments.verb == 'tool':
         replace(java(arguments.version, 'Tool', heap=768, options=['-Dorg.slf4j.simpleLogger.defaultLogLevel=error'],
                      classes=compile_tool(arguments.version)))
+    elif arguments.verb == 'member' and arguments.client == 'java':
+        replace(java(TOOL_VERSION, 'Member', arguments.settings, heap=128,
+                     options=['-Dorg.slf4j.simpleLogger.showDateTime=true'], classes=compile_tool(TOOL_VERSION)))
+    elif arguments.verb == 'member':
+        replace([str(python_environment()), str(ROOT / 'python' / 'member.py'), arguments.settings])
     elif arguments.verb == 'python':
         python = python_environment()
         if arguments.file:
@@ -61,6 +67,9 @@ def parse():
     verb.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     verbs.add_parser('fetch').add_argument('version', nargs='+')
     verbs.add_parser('tool').add_argument('version', nargs='?', default=TOOL_VERSION)
+    verb = verbs.add_parser('member')
+    verb.add_argument('client', choices=['java', 'kafka-python'])
+    verb.add_argument('settings')
     verb = verbs.add_parser('python')
     verb.add_argument('file', nargs='?')
     verb.add_argument('arguments', nargs=argparse.REMAINDER)

@@ -13,6 +13,7 @@ use std::{
 
 use kafka_blocking::{
     Deserializer, Error, Headers, KafkaConsumer, RecordPart, TopicPartition, Utf8,
+    protocol::fetch::FetchRequest,
 };
 use scripted_broker::{Record, ScriptedBroker};
 use support::{LONG, append, broker_with, builder};
@@ -293,4 +294,21 @@ fn fault_181_what_failed_once_is_given_when_it_can_be_read() {
     }
     // The first of the two failures is behind a record, which was given instead of it.
     assert_eq!((values, failures), (vec![1, 2, 3], 1));
+}
+
+#[test]
+fn a_record_that_a_deserializer_fails_on_is_not_fetched_again() {
+    let broker = broker_of([Record::new("a", "1"), Record::new("b", "x")]);
+    let consumer = numbers(&broker);
+    assert_eq!(consumer.next().unwrap().unwrap().value(), Some(&1));
+    for _ in 0..5 {
+        assert!(consumer.next().unwrap().is_err());
+        assert!(consumer.poll(LONG).is_err());
+    }
+    let asked = broker.requests_of::<FetchRequest>();
+    let mut offsets = asked
+        .iter()
+        .flat_map(|request| request.topics.iter().flat_map(|topic| &topic.partitions))
+        .map(|partition| partition.fetch_offset);
+    assert!(!offsets.any(|offset| offset == 1), "what is there is not asked for once more");
 }

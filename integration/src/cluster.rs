@@ -1,5 +1,6 @@
 //! A cluster of real brokers that lives as long as its guard.
 use std::{
+    path::PathBuf,
     sync::{Mutex, OnceLock},
     thread,
     time::Duration,
@@ -44,6 +45,11 @@ impl Cluster {
     /// The folder with the certificates: `ca.pem`, `client.pem`, `client.key`.
     pub fn pki(&self) -> String {
         text(&self.description()["pki"])
+    }
+
+    /// The folder with the nodes' data and logs, which goes away with the cluster.
+    pub fn home(&self) -> PathBuf {
+        PathBuf::from(text(&self.description()["home"]))
     }
 
     /// The ids of all nodes.

@@ -5,6 +5,8 @@
 mod canonical;
 mod child;
 mod cluster;
+mod group_log;
+pub mod groups;
 mod java;
 mod ours;
 mod python;
@@ -15,6 +17,7 @@ mod truncation;
 pub use crate::{
     canonical::{Field, PartitionDigest, PartitionDigester, RecordFields, line},
     cluster::{Cluster, ClusterBuilder, LogsOnFailure},
+    group_log::Rebalance,
     java::{
         Acknowledged, JavaConsumer, JavaFailure, JavaRecord, JavaTool, Lookups, Offsets,
         PartitionState, Sources, TimeLookup,

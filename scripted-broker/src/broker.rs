@@ -198,7 +198,7 @@ impl ScriptedBroker {
                 return view;
             }
             let left = deadline.saturating_duration_since(now());
-            assert!(!left.is_zero(), "it has not come about: {view:?}");
+            assert!(!left.is_zero(), "it has not come about: {view}");
             let waited = self.turned.wait_timeout(cluster, left);
             cluster = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

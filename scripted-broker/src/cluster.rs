@@ -10,11 +10,12 @@ use std::{
 
 use kafka_blocking::{
     net::servers::HostPort,
-    protocol::{self, Request, RequestHeader},
+    protocol::{Request, RequestHeader},
 };
 
 use crate::{
-    answers::{Body, Outcome, Wait},
+    answers::{Body, Outcome},
+    connection::{Connection, Waiting},
     groups::GroupHandle,
     requests::LoggedRequest,
     script::{Act, Script, Shaped, When},
@@ -45,31 +46,6 @@ pub struct Cluster {
     outputs: VecDeque<(ConnectionId, Output)>,
     changed: bool,
 }
-
-#[derive(Default)]
-struct Connection {
-    node: i32,
-    inbox: Vec<u8>,
-    frames: VecDeque<(RequestHeader, Vec<u8>)>,
-    waiting: Option<Waiting>,
-    steps: VecDeque<(Instant, Output)>,
-    /// An answer that changes places with the next one.
-    held: Option<Vec<u8>>,
-    silent: bool,
-    unanswered: usize,
-}
-
-/// A request that cannot be answered yet.
-struct Waiting {
-    wait: Wait,
-    deadline: Option<Instant>,
-    version: i16,
-    correlation: i32,
-    rules: Vec<usize>,
-}
-
-/// No client sends more at once.
-const LARGEST_REQUEST: usize = 100 << 20;
 
 impl Cluster {
     /// Nodes with the ids from 1 on, which say that they are at these addresses.
@@ -333,17 +309,12 @@ impl Cluster {
     /// Takes whole requests out of the bytes that have come; says whether they make sense.
     fn read_frames(&mut self, id: ConnectionId, at: Instant) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return true };
-        while let Some(length) = connection.inbox.first_chunk::<4>() {
-            let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-            if length > LARGEST_REQUEST {
-                return false;
-            }
-            if connection.inbox.len() < 4 + length {
-                return true;
-            }
-            let frame: Vec<u8> = connection.inbox.drain(..4 + length).skip(4).collect();
-            let Ok((header, start)) = protocol::decode_request_header(&frame) else { return false };
-            let body = frame[start..].to_vec();
+        loop {
+            let (header, body) = match connection.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return true,
+                Err(_) => return false,
+            };
             self.requests.push(LoggedRequest {
                 node: connection.node,
                 connection: id,
@@ -355,7 +326,6 @@ impl Cluster {
             connection.unanswered += 1;
             self.most_unanswered = self.most_unanswered.max(connection.unanswered);
         }
-        true
     }
 
     fn take(&mut self, id: ConnectionId, header: &RequestHeader, body: &[u8], now: Instant) {
@@ -440,16 +410,5 @@ impl Cluster {
             Shaped::Steps(steps) => connection.steps.extend(steps),
             Shaped::Held(frame) => connection.held = Some(frame),
         }
-    }
-}
-
-impl Connection {
-    fn next_at(&self) -> Option<Instant> {
-        let step = self.steps.front().map(|(at, _)| *at);
-        step.or_else(|| self.waiting.as_ref().and_then(|w| w.deadline))
-    }
-
-    fn waits_for_group(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|w| matches!(w.wait, Wait::Group { .. }))
     }
 }

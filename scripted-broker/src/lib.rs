@@ -18,6 +18,24 @@
 //! aborted; of elections ([`State::elect_unclean`]), where epochs ended and where logs part; of replicas
 //! ([`Follower`], [`State::rack_aware`]), who is near and how much it has.
 //!
+//! Groups are coordinated as Kafka does it ([`Groups`]), by a node that tests can change. A [`GroupHandle`] shows a group
+//! as it is, sets offsets, takes members out, lets the group rebalance or move, and lets members join that live inside the
+//! broker ([`MemberScript`]):
+//!
+//! ```
+//! use scripted_broker::{MemberScript, ScriptedBroker};
+//!
+//! let broker = ScriptedBroker::cluster(2);
+//! broker.create_topic("t", 4);
+//! let group = broker.group("g");
+//! let member = group.add(MemberScript::new(["t"]));
+//! assert!(group.view().is_stable_with(1));
+//! group.set_committed(("t", 0), 5);
+//! group.set_coordinator(2);
+//! assert_eq!(group.view().committed(("t", 0)), Some(5));
+//! group.leave(member);
+//! ```
+//!
 //! The same brokers without sockets are a [`Cluster`], which [`Simulation`] drives against the consumer's machines.
 
 mod answers;
@@ -26,6 +44,7 @@ mod bad_server;
 mod batches;
 mod broker;
 mod cluster;
+mod connection;
 mod event_loop;
 mod groups;
 mod log;

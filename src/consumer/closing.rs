@@ -1,17 +1,21 @@
 //! How a [`KafkaConsumer`] gives back what it has: closing, unsubscribing, and being dropped.
 
 use std::{
+    cell::Cell,
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use super::{
     Content, KafkaConsumer,
-    driver::{Driver, Ended, deadline},
+    driver::{Driver, deadline},
+    finally::Finally,
     listener::News,
-    machines::Machines,
 };
 use crate::{Error, Result, TopicPartition, coordinator::Coordinator};
+
+/// How long a member that goes waits for the others to agree, so that its commits are taken.
+const AGREEMENT: Duration = Duration::from_secs(3);
 
 /// How long being dropped may take.
 const DROP_PATIENCE: Duration = Duration::from_millis(500);
@@ -87,12 +91,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         }
         self.refuse_in_callback("close()")?;
         let until = deadline(timeout);
+        // Also where code of the user panics.
+        let _closes = Finally::new((), |()| {
+            self.closed.set(true);
+            self.shut();
+        });
         let given_back = self.give_back(commit, "the consumer was closed", until);
-        // Callbacks of commits that are on their way still run, as far as there is time.
-        let settled = self.settle_commits(until);
-        self.closed.set(true);
-        self.shut();
-        match given_back.and(settled) {
+        match given_back.and(self.end_commits()) {
             Err(Error::Closed) => Ok(()),
             result => result,
         }
@@ -106,42 +111,102 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         reason: &'static str,
         until: Instant,
     ) -> Result<()> {
-        let (partitions, id) = self.with_driver(|driver| {
-            let now = driver.now();
-            let left = until.saturating_duration_since(now);
-            let begun = driver.machines.with_group(now, |group, cx| {
-                let shared = cx.subscriptions.is_shared();
+        let partitions = self.with_driver(|driver| {
+            let begun = driver.machines.with_group(driver.now(), |_, cx| {
                 let assigned: BTreeSet<TopicPartition> =
                     cx.subscriptions.assignment().cloned().collect();
                 cx.subscriptions.begin_revocation(&assigned);
-                let id = if commit { group.commit_positions(|_| true, left, cx) } else { None };
-                (if shared { assigned } else { BTreeSet::new() }, id)
+                if cx.subscriptions.is_shared() { assigned } else { BTreeSet::new() }
             });
-            Ok(begun.unwrap_or_default())
+            Ok(begun.unwrap_or_default().into_iter().collect::<Vec<_>>())
         })?;
-        if let Some(id) = id {
-            let left = |driver: &Driver| until.saturating_duration_since(driver.now());
-            let left = self.with_driver(|driver| Ok(left(driver)))?;
-            // Told to the callback already.
-            let _ = self.wait_for_commit(id, left);
-        }
-        let member = self.with_driver(|driver| {
-            Ok(driver.machines.group.as_ref().is_some_and(Coordinator::is_member))
-        })?;
-        let news = if member { News::Revoked } else { News::Lost };
-        let partitions: Vec<_> = partitions.into_iter().collect();
-        let told = self.tell(news, &partitions);
-        self.with_driver(|driver| leave(driver, reason, &self.shared.signals, until))?;
-        told
+        let left = Cell::new(Ok(()));
+        let told = {
+            // Also where code of the user panics.
+            let _leaves = Finally::new((), |()| {
+                left.set(self.with_driver(|driver| leave(driver, reason, until)));
+            });
+            if !partitions.is_empty() {
+                self.await_division(false, until.min(deadline(AGREEMENT)))?;
+            }
+            if commit {
+                self.commit_at_last(until)?;
+            }
+            // What was committed before goes first, and is told of first.
+            self.see_commits_through(until)?;
+            let member = self.with_driver(|driver| {
+                Ok(driver.machines.group.as_ref().is_some_and(Coordinator::is_member))
+            })?;
+            let told = self.tell(if member { News::Revoked } else { News::Lost }, &partitions);
+            // The listener may have committed something.
+            told.and(self.see_commits_through(until))
+        };
+        told.and(left.into_inner())
     }
 
-    /// Sees commits through that are on their way.
-    fn settle_commits(&self, until: Instant) -> Result<()> {
+    /// Commits the positions of all partitions. The group may have begun to divide them anew meanwhile: then once more.
+    fn commit_at_last(&self, until: Instant) -> Result<()> {
+        let agreed_by = until.min(deadline(AGREEMENT));
+        loop {
+            let (id, left) = self.with_driver(|driver| {
+                let now = driver.now();
+                let left = until.saturating_duration_since(now);
+                let commit = driver
+                    .machines
+                    .with_group(now, |group, cx| group.commit_positions(|_| true, left, cx));
+                Ok((commit.flatten(), left))
+            })?;
+            let Some(finished) = id.and_then(|id| self.look_at_commit(id, left)) else { break };
+            let early = matches!(finished.result, Err(Error::RebalanceInProgress));
+            // It was refused because all have joined: the answer that says so may be on its way still.
+            if early && self.await_division(true, agreed_by)? {
+                continue;
+            }
+            self.tell_of_commits(vec![finished]);
+            break;
+        }
+        Ok(())
+    }
+
+    /// Takes part in dividing the partitions, if that is what the group is about: it takes no commit until that is done. Says
+    /// whether it was, and is done. `soon`: or was about to be.
+    fn await_division(&self, soon: bool, until: Instant) -> Result<bool> {
+        let mut was = false;
+        loop {
+            let ended = self.with_driver(|driver| {
+                driver.run_through(until, |m| {
+                    let dividing = m.group.as_ref().is_some_and(|group| group.is_dividing(soon));
+                    was |= dividing;
+                    if dividing { m.step().map(Some) } else { Some(None) }
+                })
+            })?;
+            match ended {
+                Some(Some(step)) => self.take_step(step)?,
+                Some(None) => return Ok(was),
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Waits for commits that are on their way, and tells of them.
+    fn see_commits_through(&self, until: Instant) -> Result<()> {
         let finished = self.with_driver(|driver| {
-            run_quietly(driver, &self.shared.signals, until, |m| {
-                m.group.as_ref().is_none_or(|group| !group.has_commits())
+            driver.run_through(until, |m| {
+                let settled = m.group.as_ref().is_none_or(|group| !group.has_commits());
+                settled.then_some(())
             })?;
             Ok(driver.machines.group.as_mut().map(Coordinator::take_finished).unwrap_or_default())
+        })?;
+        self.tell_of_commits(finished);
+        Ok(())
+    }
+
+    /// Nothing is driven any more: whoever waits for a commit is told so.
+    fn end_commits(&self) -> Result<()> {
+        let finished = self.with_driver(|driver| {
+            let Some(group) = &mut driver.machines.group else { return Ok(Vec::new()) };
+            group.give_up_commits();
+            Ok(group.take_finished())
         })?;
         self.tell_of_commits(finished);
         Ok(())
@@ -156,28 +221,14 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
 }
 
 /// Leaves the group, and waits until it knows.
-fn leave(
-    driver: &mut Driver,
-    reason: &'static str,
-    signals: &super::Signals,
-    until: Instant,
-) -> Result<()> {
+fn leave(driver: &mut Driver, reason: &'static str, until: Instant) -> Result<()> {
     let now = driver.now();
-    let Some(()) = driver.machines.with_group(now, |group, _| group.leave(reason, now)) else {
+    let Some(()) = driver.machines.with_group(now, |group, cx| group.leave(reason, cx)) else {
         return Ok(());
     };
-    run_quietly(driver, signals, until, |m| m.group.as_ref().is_none_or(Coordinator::has_left))
-}
-
-/// Runs until something holds or the time is over; wake-ups wait for a call that can tell of them.
-fn run_quietly(
-    driver: &mut Driver,
-    signals: &super::Signals,
-    until: Instant,
-    holds: impl Fn(&Machines) -> bool,
-) -> Result<()> {
-    while driver.run_until(until, signals, |m| holds(m).then_some(()))? == Ended::Signalled {}
-    Ok(())
+    let ended = driver
+        .run_through(until, |m| m.group.as_ref().is_none_or(Coordinator::has_left).then_some(()));
+    ended.map(drop)
 }
 
 /// Commits nothing: a loop that was left by `?` has not processed its record. Leaves the group, so that it need not wait for
@@ -186,10 +237,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> Drop for KafkaConsumer<K, V> {
     fn drop(&mut self) {
         let until = deadline(DROP_PATIENCE);
         if let Some(driver) = self.shared.enter().guard.as_mut()
-            && driver.machines.group.as_ref().is_some_and(Coordinator::is_alive)
+            && driver.machines.group.as_ref().is_some_and(Coordinator::is_known)
         {
             // There is nobody to tell.
-            let _ = leave(driver, "the consumer was dropped", &self.shared.signals, until);
+            let _ = leave(driver, "the consumer was dropped", until);
         }
         self.shut();
     }

@@ -10,6 +10,7 @@ use std::{
 use super::{
     Content, KafkaConsumer,
     driver::{Driver, Ended, deadline},
+    finally::Finally,
     options::CommitCallback,
 };
 use crate::{
@@ -26,6 +27,8 @@ enum Plan {
     Wait(Option<Result<()>>),
     /// The user's function is called.
     Call(Callback),
+    /// It is looked at before anybody is told.
+    Look(Option<Finished>),
 }
 
 /// The outcomes of commits, on their way to those who want to know.
@@ -370,7 +373,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         let partition = partition.into();
         super::check_partition(&partition)?;
         let until = deadline(timeout);
-        self.with_group("committed", |group, _| Ok(group.ask_committed(partition.clone())))?;
+        self.with_group("committed", |group, _| {
+            group.ask_committed(partition.clone());
+            Ok(())
+        })?;
         self.with_driver(|driver| {
             let ended = driver.run_until(until, &self.shared.signals, |m| {
                 m.group.as_mut().and_then(Coordinator::take_committed)
@@ -400,6 +406,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     ) -> Result<()> {
         let id = self.with_group("commit", start)?;
         self.outcomes.plans.borrow_mut().insert(id, Plan::Wait(None));
+        // Also where the callback of an earlier commit panics.
+        let _plan = Finally::new((), |()| drop(self.outcomes.plans.borrow_mut().remove(&id)));
         let waited = self.wait_for_commit(id, timeout);
         let plan = self.outcomes.plans.borrow_mut().remove(&id);
         match plan {
@@ -447,6 +455,18 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         }
     }
 
+    /// As [`wait_for_commit`](Self::wait_for_commit), and says what has become of it before anybody but this caller is told,
+    /// if it is known.
+    pub(super) fn look_at_commit(&self, id: CommitId, timeout: Duration) -> Option<Finished> {
+        self.outcomes.plans.borrow_mut().insert(id, Plan::Look(None));
+        // What comes of it is in the plan.
+        let _ = self.wait_for_commit(id, timeout);
+        match self.outcomes.plans.borrow_mut().remove(&id) {
+            Some(Plan::Look(finished)) => finished,
+            _ => None,
+        }
+    }
+
     fn tell_of_finished(&self) -> Result<()> {
         let finished = self.with_driver(|driver| {
             Ok(driver.machines.group.as_mut().map(Coordinator::take_finished).unwrap_or_default())
@@ -458,6 +478,13 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     /// Tells everybody what has become of their commits, in the order in which they were made.
     pub(super) fn tell_of_commits(&self, finished: Vec<Finished>) {
         self.outcomes.finished.borrow_mut().extend(finished);
+        // Where a callback panics, the others are told of by the next call.
+        let _rest = Finally::new((), |()| {
+            let rest = std::mem::take(&mut *self.outcomes.finished.borrow_mut());
+            if !rest.is_empty() {
+                self.done(|group, _| group.put_back_finished(rest));
+            }
+        });
         loop {
             let next = self.outcomes.finished.borrow_mut().pop_front();
             let Some(finished) = next else { return };
@@ -466,6 +493,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     fn tell_of_commit(&self, finished: Finished) {
+        if let Some(Plan::Look(look)) = self.outcomes.plans.borrow_mut().get_mut(&finished.id) {
+            *look = Some(finished);
+            return;
+        }
         let Finished { id, offsets, result } = finished;
         let handled = match self.outcomes.handles.borrow_mut().get_mut(&id) {
             Some(handle) => handle.replace(result.clone()).is_none(),
@@ -480,7 +511,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 let _user_code = self.user_code();
                 callback(&offsets, result);
             }
-            None => {
+            Some(Plan::Look(_)) | None => {
                 if let Err(error) = result.as_ref().map_err(|e| e.to_string())
                     && !handled
                 {

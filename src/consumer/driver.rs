@@ -16,6 +16,7 @@ use crate::{
         options::Resolved,
         selector::{Selector, Sockets},
     },
+    coordinator::Coordinator,
     net::{connection::later, resolver::Resolver},
 };
 
@@ -143,25 +144,43 @@ impl Driver {
         mut done: impl FnMut(&mut Machines) -> Option<T>,
     ) -> Result<Ended<T>> {
         self.enter();
-        let ended = self.run(deadline, signals, &mut done);
+        let ended = self.run(deadline, Some(signals), &mut done);
         self.leave();
         ended
+    }
+
+    /// The same whatever the signals say: they stay for a call that can tell of them. `None` when the time is over.
+    pub(crate) fn run_through<T>(
+        &mut self,
+        deadline: Instant,
+        mut done: impl FnMut(&mut Machines) -> Option<T>,
+    ) -> Result<Option<T>> {
+        self.enter();
+        let ended = self.run(deadline, None, &mut done);
+        self.leave();
+        Ok(match ended? {
+            Ended::Done(value) => Some(value),
+            Ended::TimedOut | Ended::Signalled => None,
+        })
     }
 
     fn run<T>(
         &mut self,
         deadline: Instant,
-        signals: &Signals,
+        signals: Option<&Signals>,
         done: &mut impl FnMut(&mut Machines) -> Option<T>,
     ) -> Result<Ended<T>> {
-        let stopped = signals.is_stopped();
+        let stopped = signals.is_some_and(Signals::is_stopped);
+        let signalled = |signals: &Signals| {
+            signals.any() && (signals.take_wakeup() || (signals.is_stopped() && !stopped))
+        };
         loop {
             let now = now();
             self.machines.handle(now);
             if let Some(value) = done(&mut self.machines) {
                 return Ok(Ended::Done(value));
             }
-            if signals.any() && (signals.take_wakeup() || (signals.is_stopped() && !stopped)) {
+            if signals.is_some_and(signalled) {
                 return Ok(Ended::Signalled);
             }
             if now >= deadline {
@@ -197,13 +216,9 @@ impl Driver {
         const SHORTEST: Duration = Duration::from_millis(1);
         /// However late something is due: the caller may have begun something new.
         const LONGEST: Duration = Duration::from_secs(1);
+        let heartbeat = self.machines.group.as_ref().map(Coordinator::heartbeat_interval);
+        let longest = heartbeat.map_or(LONGEST, |interval| interval.clamp(SHORTEST, LONGEST));
         let began = now();
-        // The time that a listener takes is the group's.
-        if (presence.has_progressed() || signals.in_callback())
-            && let Some(group) = &mut self.machines.group
-        {
-            group.note_progress(began);
-        }
         if let Some(since) = self.unattended.take() {
             self.machines.group_was_away(began.saturating_duration_since(since));
         }
@@ -212,15 +227,21 @@ impl Driver {
             if presence.is_inside() {
                 break SHORTEST;
             }
+            // The time that a listener takes is the group's.
+            if (presence.has_progressed() || signals.in_callback())
+                && let Some(group) = &mut self.machines.group
+            {
+                group.note_progress(now);
+            }
             self.machines.handle_away(now);
             signals.set_group(self.machines.wants_caller(now));
             if self.selector.exchange(&mut self.machines.client, Sockets::NotForRecords, now) {
                 continue;
             }
             let next = self.machines.away_timeout(now);
-            let wait = next.map_or(LONGEST, |at| at.saturating_duration_since(now)).min(LONGEST);
+            let wait = next.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
             let group = self.machines.group.as_ref();
-            if group.is_none_or(|group| !group.is_alive() || group.is_quiet()) {
+            if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
                 break wait.max(SHORTEST);
             }
             self.wait(Some(wait))?;

@@ -130,28 +130,38 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 self.tell(News::Lost, &partitions)
             }
             Step::Revoke(partitions) => {
-                let _done = Finally::new((), |()| self.done(Coordinator::revoked));
+                let gone =
+                    |group: &mut Coordinator, cx: &mut Context<'_>| group.revoked(&partitions, cx);
+                let _done = Finally::new((), |()| self.done(gone));
                 self.tell(News::Revoked, &partitions)
             }
             Step::Join(joining) => {
                 let protocols = self.describe(&joining)?;
-                self.with_group("poll", |group, cx| Ok(group.join(protocols, cx)))
+                self.done(|group, cx| group.join(protocols, cx));
+                Ok(())
             }
             Step::Lead(assigning) => {
                 let assignments = self.divide(&assigning);
-                self.with_group("poll", |group, cx| Ok(group.lead(assignments, cx)))
+                self.done(|group, cx| group.lead(assignments, cx));
+                Ok(())
             }
             Step::Take(taking) => self.take_over(&taking),
         }
     }
 
     fn take_over(&self, taking: &Taking) -> Result<()> {
+        let mut holds = false;
         let given_back = {
-            let _done = Finally::new((), |()| self.done(Coordinator::hand_over));
+            let _done = Finally::new((), |()| {
+                self.done(|group, cx| holds = group.hand_over(&taking.revoked, cx));
+            });
             self.tell(News::Revoked, &taking.revoked)
         };
-        let _done = Finally::new((), |()| self.done(Coordinator::arrived));
+        if !holds {
+            return given_back;
+        }
         {
+            // Where it panics, the step comes again, and the listener hears of what is new then.
             let _user_code = self.user_code();
             let mut assignors = self.assignors.borrow_mut();
             let assignor = assignors.iter_mut().find(|a| *a.name() == *taking.name);
@@ -159,6 +169,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 assignor.on_assignment(&taking.assignment, taking.generation);
             }
         }
+        let _done = Finally::new((), |()| self.done(Coordinator::arrived));
         let taken = self.tell(News::Assigned, &taking.added);
         given_back.and(taken)
     }

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use crate::{Error, IsolationLevel, PartitionAssignor, Result, types::TopicPartition};
+use crate::{
+    Error, IsolationLevel, PartitionAssignor, Result, subscriptions::Mode, types::TopicPartition,
+};
 
 mod batch;
 mod closing;
@@ -39,7 +41,7 @@ pub use commits::PendingCommit;
 use cursor::Cursor;
 use deserializer::Deserializers;
 pub use deserializer::{Deserializer, Utf8};
-use driver::{Driver, Ended, Signals, deadline};
+use driver::{Driver, Ended, deadline};
 pub use group::ConsumerGroupMetadata;
 pub use handle::ConsumerHandle;
 pub use iter::Records;
@@ -215,14 +217,16 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         partitions.iter().try_for_each(check_partition)?;
         self.change_subscription(|driver| {
             let now = driver.now();
-            if self.limits.auto_commit {
+            let is_assigned = matches!(driver.machines.subscriptions.mode(), Mode::Assigned);
+            if self.limits.auto_commit && is_assigned {
                 // What is dropped is not committed any more otherwise.
                 driver.machines.with_group(now, |group, cx| {
                     group.commit_positions(|p| !partitions.contains(p), self.limits.api_timeout, cx)
                 });
             }
             driver.machines.subscriptions.assign(partitions)
-        })
+        })?;
+        self.start_keeper()
     }
 
     /// The partitions that are assigned now, in order. After [`subscribe`](Self::subscribe) it is empty until metadata
@@ -275,11 +279,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         result
     }
 
-    /// Has the membership kept alive while the caller is away, if there is going to be one.
+    /// Has the membership kept alive while the caller is away, if there is going to be one; and has it called in when auto
+    /// commit is due in the midst of a batch.
     fn start_keeper(&self) -> Result<()> {
         let shared = self.with_driver(|driver| Ok(driver.machines.subscriptions.is_shared()))?;
         let mut keeper = self.keeper.borrow_mut();
-        if shared && keeper.is_none() {
+        if (shared || self.limits.auto_commit) && keeper.is_none() {
             let started = Keeper::start(self.shared.clone());
             *keeper = Some(started.map_err(|source| Error::Connection {
                 node: "this machine".into(),

@@ -276,7 +276,8 @@ client_options! {
     /// [`group_id`](Self::group_id). Of two members with the same name, the older one is shut out.
     group_instance_id: Option<String> = None;
 
-    /// Milliseconds between two commits where [`enable_auto_commit`](Self::enable_auto_commit) is on.
+    /// Milliseconds between two commits where [`enable_auto_commit`](Self::enable_auto_commit) is on; less than 10 are
+    /// taken for 10.
     auto_commit_interval_ms: Millis = 5_000;
 
     /// Whether positions are committed by themselves: every [`auto_commit_interval_ms`](Self::auto_commit_interval_ms)

@@ -1,9 +1,10 @@
 //! What [`KafkaConsumer`] reads by topic, and what it can say of topics.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     ConsumerRebalanceListener, Content, KafkaConsumer, check_topic, deadline, driver::Ended,
+    finally::Finally,
 };
 use crate::{
     Error, Result,
@@ -176,13 +177,21 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     pub fn unsubscribe(&self) -> Result<()> {
         self.refuse_in_callback("unsubscribe()")?;
         let until = deadline(self.limits.api_timeout);
-        let given_back = self.give_back(self.limits.auto_commit, "it has unsubscribed", until);
-        self.change_subscription(|driver| {
-            driver.machines.subscriptions.unsubscribe();
-            Ok(())
-        })?;
-        self.listener.set(None);
-        given_back
+        let reads_nothing = || {
+            let changed = self.change_subscription(|driver| {
+                driver.machines.subscriptions.unsubscribe();
+                Ok(())
+            });
+            self.listener.set(None);
+            changed
+        };
+        let unsubscribed = Cell::new(Ok(()));
+        let given_back = {
+            // Also where code of the user panics.
+            let _unsubscribes = Finally::new((), |()| unsubscribed.set(reads_nothing()));
+            self.give_back(self.limits.auto_commit, "it has unsubscribed", until)
+        };
+        unsubscribed.into_inner().and(given_back)
     }
 
     /// The topics that are subscribed to; `None` while none are, also when partitions were assigned. After

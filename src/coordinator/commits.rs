@@ -53,6 +53,8 @@ pub(super) struct Commits {
     flight: Option<Flight>,
     finished: VecDeque<Finished>,
     retry_at: Option<Instant>,
+    /// No commit is late before this: there may be thousands, and they are not looked at each time.
+    late_at: Option<Instant>,
     retry_backoff: Duration,
     next_id: CommitId,
 }
@@ -61,6 +63,8 @@ pub(super) struct Commits {
 struct Commit {
     id: CommitId,
     offsets: Offsets,
+    /// What of it is stored already: not sent again, as there may be something newer by now.
+    stored: BTreeSet<TopicPartition>,
     /// The tenures of the partitions, if a group assigned them: in another tenure the offsets mean nothing.
     tenures: Option<BTreeMap<TopicPartition, PartitionId>>,
     since: Instant,
@@ -72,6 +76,8 @@ struct Commit {
 #[derive(Debug)]
 struct Flight {
     request: RequestId,
+    /// To which node.
+    node: i32,
     sent: Instant,
     commits: BTreeSet<CommitId>,
     generation: Option<Generation>,
@@ -84,6 +90,7 @@ impl Commits {
             flight: None,
             finished: VecDeque::new(),
             retry_at: None,
+            late_at: None,
             retry_backoff,
             next_id: 1,
         }
@@ -101,19 +108,21 @@ impl Commits {
     ) -> CommitId {
         let id = self.next_id;
         self.next_id += 1;
+        let late = later(now, timeout);
+        self.late_at = Some(self.late_at.map_or(late, |at| at.min(late)));
         let outcome = offsets.is_empty().then_some(Ok(()));
-        let commit = Commit { id, offsets, tenures, since: now, timeout, obstacle: None, outcome };
+        let (stored, obstacle) = (BTreeSet::new(), None);
+        let since = now;
+        let commit = Commit { id, offsets, stored, tenures, since, timeout, obstacle, outcome };
         self.queue.push_back(commit);
         self.settle();
         id
     }
 
-    /// Nobody waits for a commit any more. One that may have reached the coordinator is not taken back.
-    pub(super) fn give_up(&mut self, id: CommitId) {
-        if let Some(commit) = self.queue.iter_mut().find(|c| c.id == id) {
-            commit
-                .outcome
-                .get_or_insert_with(|| Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+    /// Nobody waits for commits any more. What may have reached the coordinator is not taken back.
+    pub(super) fn give_up(&mut self) {
+        for Commit { outcome, timeout, obstacle, .. } in &mut self.queue {
+            outcome.get_or_insert_with(|| Err(timed_out(*timeout, obstacle.as_ref(), [])));
         }
         self.settle();
     }
@@ -166,7 +175,8 @@ impl Commits {
         lookup: &mut Lookup,
         cx: &mut Context<'_>,
     ) {
-        self.drop_late(cx.now);
+        self.drop_late(lookup, cx);
+        self.follow(lookup);
         if self.flight.is_some() || self.retry_at.is_some_and(|at| cx.now < at) {
             return self.settle();
         }
@@ -187,7 +197,8 @@ impl Commits {
             Ok(request) => {
                 let commits =
                     self.queue.iter().filter(|c| c.outcome.is_none()).map(|c| c.id).collect();
-                self.flight = Some(Flight { request, sent: cx.now, commits, generation });
+                let (node, sent) = (node.id, cx.now);
+                self.flight = Some(Flight { request, node, sent, commits, generation });
             }
             Err(error) => self.fail_all(&error),
         }
@@ -198,6 +209,12 @@ impl Commits {
         std::mem::take(&mut self.finished)
     }
 
+    /// These were taken, and are to be told of still.
+    pub(super) fn put_back_finished(&mut self, mut finished: VecDeque<Finished>) {
+        finished.append(&mut self.finished);
+        self.finished = finished;
+    }
+
     // What is known
 
     pub(super) fn has_finished(&self) -> bool {
@@ -205,7 +222,8 @@ impl Commits {
     }
 
     pub(super) fn is_pending(&self, id: CommitId) -> bool {
-        self.queue.iter().any(|c| c.id == id)
+        // They stand in the order of their names.
+        self.queue.binary_search_by_key(&id, |c| c.id).is_ok()
     }
 
     pub(super) fn has_work(&self) -> bool {
@@ -221,13 +239,23 @@ impl Commits {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        // Those that are decided wait for those before them, and for no time.
-        let open = self.queue.iter().filter(|c| c.outcome.is_none());
-        let late = open.map(|c| later(c.since, c.timeout)).min();
-        [self.retry_at, late].into_iter().flatten().min()
+        [self.retry_at, self.late_at].into_iter().flatten().min()
     }
 
     // Helpers
+
+    /// What is to be stored: of each partition what was committed last, and was not refused. That a newer commit was given up
+    /// does not mean that it is not stored: an older one must not take its place.
+    fn newest(&self) -> Offsets {
+        let open = self.queue.iter().filter(|c| c.outcome.is_none()).flat_map(Commit::open);
+        let open: BTreeSet<&TopicPartition> = open.collect();
+        let heeded = self
+            .queue
+            .iter()
+            .filter(|c| matches!(c.outcome, None | Some(Ok(()) | Err(Error::Timeout { .. }))));
+        let all = heeded.flat_map(|c| &c.offsets).filter(|(p, _)| open.contains(p));
+        all.map(|(p, o)| (p.clone(), o.clone())).collect()
+    }
 
     fn request(
         &self,
@@ -236,10 +264,7 @@ impl Commits {
         membership: &Membership,
     ) -> OffsetCommitRequest {
         const EPOCHS: i16 = 6;
-        let mut newest = Offsets::new();
-        for commit in self.queue.iter().filter(|c| c.outcome.is_none()) {
-            newest.extend(commit.offsets.iter().map(|(p, o)| (p.clone(), o.clone())));
-        }
+        let newest = self.newest();
         let mut topics: Vec<OffsetCommitRequestTopic> = Vec::new();
         for (partition, offset) in &newest {
             if topics.last().is_none_or(|topic| topic.name != partition.topic()) {
@@ -287,6 +312,8 @@ impl Commits {
             Some(ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE) => {
                 lookup.lose("it says that it is none", cx.client, cx.now);
             }
+            // It cannot reach the replicas of the group's offsets: they may have another leader.
+            Some(ErrorCode::REQUEST_TIMED_OUT) => lookup.suspect(),
             _ => {}
         }
         let moved_on = flight.generation.is_some() && has_moved_on(flight, membership);
@@ -337,11 +364,31 @@ impl Commits {
         }
     }
 
-    fn drop_late(&mut self, now: Instant) {
+    fn drop_late(&mut self, lookup: &Lookup, cx: &Context<'_>) {
+        if self.late_at.is_none_or(|at| cx.now < at) {
+            return;
+        }
         for commit in self.queue.iter_mut().filter(|c| c.outcome.is_none()) {
-            if now >= later(commit.since, commit.timeout) {
-                commit.outcome = Some(Err(timed_out(commit.timeout, commit.obstacle.as_ref())));
+            if cx.now >= later(commit.since, commit.timeout) {
+                let around = [
+                    lookup.obstacle().unwrap_or_default().to_owned(),
+                    cx.client.describe_failures(cx.now),
+                ];
+                commit.outcome =
+                    Some(Err(timed_out(commit.timeout, commit.obstacle.as_ref(), around)));
             }
+        }
+        let open = self.queue.iter().filter(|c| c.outcome.is_none());
+        self.late_at = open.map(|c| later(c.since, c.timeout)).min();
+    }
+
+    /// Another node coordinates by now: what the old one was sent goes there, and is not waited for.
+    fn follow(&mut self, lookup: &Lookup) {
+        let elsewhere = |flight: &mut Flight| {
+            lookup.coordinator().is_some_and(|coordinator| coordinator.id != flight.node)
+        };
+        if let Some(flight) = self.flight.take_if(elsewhere) {
+            log::debug!(target: "kafka_blocking::group", "node {} left a commit unanswered, and coordinates no more", flight.node);
         }
     }
 
@@ -362,6 +409,11 @@ impl Commits {
 }
 
 impl Commit {
+    /// The partitions of which it is not known that their offsets are stored.
+    fn open(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.offsets.keys().filter(|p| !self.stored.contains(*p))
+    }
+
     /// Takes over what the coordinator said of its partitions.
     fn judge(
         &mut self,
@@ -374,14 +426,11 @@ impl Commit {
     ) {
         let of =
             |p: &TopicPartition| codes.get(p).copied().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR);
-        let failed: Vec<_> = self
-            .offsets
-            .keys()
-            .map(|p| (p, of(p)))
-            .filter(|(_, c)| *c != ErrorCode::NONE)
-            .collect();
+        let stored = self.open().filter(|p| of(p) == ErrorCode::NONE).cloned();
+        self.stored.extend(stored.collect::<Vec<_>>());
+        let failed: Vec<_> = self.open().map(|p| (p, of(p))).collect();
         let lasting = failed.iter().find(|(_, code)| !code.retriable());
-        let Some((partition, code)) = lasting.or(failed.first()).copied() else {
+        let Some((partition, code)) = lasting.or_else(|| failed.first()).copied() else {
             self.outcome.get_or_insert(Ok(()));
             return;
         };
@@ -446,7 +495,7 @@ fn is_about_partition(code: ErrorCode) -> bool {
 fn has_moved_on(flight: &Flight, membership: &Membership) -> bool {
     let on_its_way = matches!(
         membership.phase,
-        Phase::Joining { .. } | Phase::Leading(_) | Phase::Syncable(_) | Phase::Syncing { .. }
+        Phase::Joining { .. } | Phase::Leading { .. } | Phase::Syncable(_) | Phase::Syncing { .. }
     );
     on_its_way || membership.generation != flight.generation
 }
@@ -468,7 +517,55 @@ fn codes(version: i16, body: &[u8]) -> Result<BTreeMap<TopicPartition, ErrorCode
     Ok(codes)
 }
 
-fn timed_out(after: Duration, obstacle: Option<&Error>) -> Error {
-    let cause = obstacle.map_or_else(|| "no answer".to_owned(), ToString::to_string);
-    Error::Timeout { operation: "commit", after, cause: cause.into() }
+fn timed_out(
+    after: Duration,
+    obstacle: Option<&Error>,
+    around: impl IntoIterator<Item = String>,
+) -> Error {
+    let obstacle = obstacle.map(ToString::to_string);
+    let mut parts: Vec<String> = obstacle.into_iter().chain(around).collect();
+    parts.retain(|part| !part.is_empty());
+    if parts.is_empty() {
+        parts.push("no answer".to_owned());
+    }
+    Error::Timeout { operation: "commit", after, cause: parts.join("; ").into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::disallowed_methods, reason = "any time will do: nothing waits for it")]
+    fn any_time() -> Instant {
+        Instant::now()
+    }
+
+    fn offsets(offset: i64) -> Offsets {
+        [(TopicPartition::new("t", 0), OffsetAndMetadata::new(offset))].into()
+    }
+
+    #[test]
+    fn a_commit_that_is_decided_and_waits_for_another_keeps_nobody_awake() {
+        let (now, second) = (any_time(), Duration::from_secs(1));
+        let mut commits = Commits::new(second / 10);
+        commits.start(offsets(5), None, second * 60, now);
+        commits.start(offsets(9), None, second, now);
+        assert_eq!(commits.poll_timeout(), Some(now + second));
+        commits.queue[1].outcome = Some(Err(timed_out(second, None, [])));
+        assert_eq!(commits.poll_timeout(), Some(now + second * 60));
+    }
+
+    #[test]
+    fn fault_142_what_is_newer_counts_also_where_it_was_given_up_and_not_where_it_was_refused() {
+        let (now, second) = (any_time(), Duration::from_secs(1));
+        let mut commits = Commits::new(second / 10);
+        commits.start(offsets(5), None, second * 60, now);
+        commits.start(offsets(9), None, second, now);
+        commits.queue[1].outcome = Some(Err(timed_out(second, None, [])));
+        assert_eq!(commits.newest(), offsets(9));
+        commits.queue[1].outcome = Some(Err(Error::RebalanceInProgress));
+        assert_eq!(commits.newest(), offsets(5));
+        commits.queue[0].stored = [TopicPartition::new("t", 0)].into();
+        assert!(commits.newest().is_empty());
+    }
 }

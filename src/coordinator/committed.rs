@@ -49,10 +49,19 @@ pub(super) struct Committed {
 /// One question for committed offsets.
 #[derive(Debug)]
 struct Question {
-    request: Option<(RequestId, Instant)>,
+    request: Option<Asked>,
     retry_at: Option<Instant>,
     retry_backoff: Duration,
     obstacle: Option<Error>,
+}
+
+/// A request that was sent.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    request: RequestId,
+    /// To which node.
+    node: i32,
+    sent: Instant,
 }
 
 impl Committed {
@@ -90,8 +99,8 @@ impl Committed {
     pub(super) fn was_away(&mut self, time: Duration) {
         let call = self.call.as_mut().map(|(_, question)| question);
         for question in [Some(&mut self.positions), call].into_iter().flatten() {
-            if let Some((_, sent)) = &mut question.request {
-                *sent = later(*sent, time);
+            if let Some(asked) = &mut question.request {
+                asked.sent = later(asked.sent, time);
             }
         }
     }
@@ -147,7 +156,7 @@ impl Committed {
         cx: &mut Context<'_>,
     ) {
         if let Some((partition, question)) = &mut self.call
-            && question.is_due(cx.now)
+            && question.is_due(lookup, cx.now)
         {
             let asked = std::iter::once(&*partition);
             if let Err(error) = question.send(asked, self.require_stable, lookup, options, cx) {
@@ -155,7 +164,7 @@ impl Committed {
                 self.call = None;
             }
         }
-        if !self.positions.is_due(cx.now) {
+        if !self.positions.is_due(lookup, cx.now) {
             return;
         }
         let wanted = cx.subscriptions.uncommitted().filter(|(_, state)| !state.revoking);
@@ -188,7 +197,7 @@ impl Committed {
     /// Since when a question is unanswered.
     pub(super) fn unanswered(&self) -> Option<Instant> {
         let call = self.call.as_ref().and_then(|(_, question)| question.request);
-        [self.positions.request, call].into_iter().flatten().map(|(_, sent)| sent).min()
+        [self.positions.request, call].into_iter().flatten().map(|asked| asked.sent).min()
     }
 
     /// Why there is no answer, as far as it is known.
@@ -206,6 +215,11 @@ impl Committed {
         lookup: &mut Lookup,
         cx: &mut Context<'_>,
     ) {
+        if self.tenures.keys().any(|p| !answers.contains_key(p)) {
+            let reason = "it leaves out a partition".into();
+            let error = Error::Protocol { what: "OffsetFetch response", reason };
+            self.positions.heed(Some(&error), lookup, cx);
+        }
         for (partition, answer) in answers {
             let Some(id) = self.tenures.get(&partition).copied() else { continue };
             match answer {
@@ -237,14 +251,16 @@ impl Question {
         Self { request: None, retry_at: None, retry_backoff, obstacle: None }
     }
 
-    /// Whether it is to be put now.
-    fn is_due(&mut self, now: Instant) -> bool {
+    /// Whether it is to be put now: also where the node that it was put to coordinates no more.
+    fn is_due(&mut self, lookup: &Lookup, now: Instant) -> bool {
+        let coordinator = lookup.coordinator();
+        self.request.take_if(|asked| coordinator.is_some_and(|c| c.id != asked.node));
         self.retry_at = self.retry_at.filter(|at| now < *at);
         self.request.is_none() && self.retry_at.is_none()
     }
 
     fn takes(&mut self, id: RequestId) -> bool {
-        self.request.take_if(|(request, _)| *request == id).is_some()
+        self.request.take_if(|asked| asked.request == id).is_some()
     }
 
     /// What an answer, or the lack of one, says of the coordinator, and of when to ask again.
@@ -260,7 +276,7 @@ impl Question {
             Some(ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE) => {
                 lookup.lose("it says that it is none", cx.client, cx.now);
             }
-            None => lookup.suspect(),
+            None | Some(ErrorCode::REQUEST_TIMED_OUT) => lookup.suspect(),
             _ => {}
         }
     }
@@ -283,7 +299,8 @@ impl Question {
             topics.entry(partition.topic()).or_default().push(partition.partition());
         }
         let request = request(version, topics, require_stable, options);
-        self.request = Some((cx.client.send(node, version, &request, cx.now)?, cx.now));
+        let request = cx.client.send(node, version, &request, cx.now)?;
+        self.request = Some(Asked { request, node: node.id, sent: cx.now });
         Ok(())
     }
 }

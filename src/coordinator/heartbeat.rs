@@ -10,9 +10,18 @@ pub(super) struct Heartbeat {
     interval: Duration,
     session: Duration,
     next_at: Instant,
-    in_flight: Option<(RequestId, Instant)>,
+    in_flight: Option<InFlight>,
     /// When the last request was sent that the coordinator has answered as to a member.
     contact: Instant,
+}
+
+/// A heartbeat that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct InFlight {
+    id: RequestId,
+    sent: Instant,
+    /// The same, later by the time in which nobody looked for an answer.
+    waits_since: Instant,
 }
 
 impl Heartbeat {
@@ -28,14 +37,13 @@ impl Heartbeat {
 
     /// A heartbeat was sent.
     pub(super) fn sent(&mut self, id: RequestId, now: Instant) {
-        self.in_flight = Some((id, now));
+        self.in_flight = Some(InFlight { id, sent: now, waits_since: now });
         self.next_at = later(now, self.interval);
     }
 
     /// Whether an answer is one to the heartbeat that was sent last.
     pub(super) fn take(&mut self, id: RequestId) -> Option<Instant> {
-        let (_, sent) = self.in_flight.take_if(|(sent, _)| *sent == id)?;
-        Some(sent)
+        Some(self.in_flight.take_if(|sent| sent.id == id)?.sent)
     }
 
     /// The heartbeat sent then was answered as to a member.
@@ -55,8 +63,8 @@ impl Heartbeat {
 
     /// Nobody looked at the sockets for this long: the answer may be there. The session knows nothing of that.
     pub(super) fn was_away(&mut self, time: Duration) {
-        if let Some((_, sent)) = &mut self.in_flight {
-            *sent = later(*sent, time);
+        if let Some(InFlight { waits_since, .. }) = &mut self.in_flight {
+            *waits_since = later(*waits_since, time);
         }
     }
 
@@ -74,16 +82,48 @@ impl Heartbeat {
     }
 
     /// When to look again.
-    pub(super) fn poll_timeout(&self) -> Instant {
-        if self.in_flight.is_some() {
-            self.expires_at()
-        } else {
-            self.next_at.min(self.expires_at())
-        }
+    pub(super) fn poll_timeout(&self, now: Instant) -> Instant {
+        // One that is due already waits for a coordinator, and the session does not.
+        let next = Some(self.next_at).filter(|at| self.in_flight.is_none() && now < *at);
+        next.map_or(self.expires_at(), |at| at.min(self.expires_at()))
     }
 
     /// Since when a heartbeat is unanswered.
     pub(super) fn unanswered(&self) -> Option<Instant> {
-        self.in_flight.map(|(_, sent)| sent)
+        self.in_flight.map(|in_flight| in_flight.waits_since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[allow(clippy::disallowed_methods, reason = "any time will do: nothing waits for it")]
+    fn any_time() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_heartbeat_counts_from_when_it_was_sent_however_long_nobody_looked_for_its_answer() {
+        let start = any_time();
+        let mut heartbeat = Heartbeat::new(SECOND * 3, SECOND * 45, start);
+        heartbeat.sent(7, start);
+        heartbeat.was_away(SECOND * 40);
+        assert_eq!(heartbeat.unanswered(), Some(start + SECOND * 40));
+        let sent = heartbeat.take(7).unwrap();
+        heartbeat.confirmed(sent);
+        assert!(!heartbeat.is_expired(start + SECOND * 44));
+        assert!(heartbeat.is_expired(start + SECOND * 45));
+    }
+
+    #[test]
+    fn fault_87_the_end_of_the_session_is_looked_for_while_a_heartbeat_cannot_be_sent() {
+        let start = any_time();
+        let mut heartbeat = Heartbeat::new(SECOND * 3, SECOND * 45, start);
+        heartbeat.restart(start);
+        assert_eq!(heartbeat.poll_timeout(start), start + SECOND * 3);
+        assert_eq!(heartbeat.poll_timeout(start + SECOND * 5), start + SECOND * 45);
     }
 }

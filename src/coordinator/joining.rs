@@ -44,6 +44,8 @@ impl Membership {
         };
         let reason = self.rejoin.take().unwrap_or_else(|| "to join".into());
         self.joined = cx.subscriptions.subscription().cloned().unwrap_or_default();
+        // What has changed since it was made is the next leader's business.
+        self.leading = None;
         let protocols = protocols.into_iter();
         let request = JoinGroupRequest {
             group_id: self.options.group_id.to_string(),
@@ -109,8 +111,11 @@ impl Membership {
     ) {
         let code = ErrorCode(response.error_code);
         if code == ErrorCode::MEMBER_ID_REQUIRED && !response.member_id.is_empty() {
-            self.member_id = response.member_id;
+            let had_one = !std::mem::replace(&mut self.member_id, response.member_id).is_empty();
             self.phase = Phase::Joinable;
+            if had_one {
+                self.retry(cx.now);
+            }
             return;
         }
         if code != ErrorCode::NONE {
@@ -122,7 +127,6 @@ impl Membership {
             return self.fail(error, cx.now);
         }
         lookup.confirm();
-        self.backoff.reset();
         self.heartbeat.restart(cx.now);
         self.member_id = response.member_id;
         let protocol: Arc<str> = response.protocol_name.unwrap_or_default().into();
@@ -131,13 +135,14 @@ impl Membership {
         self.generation = Some(Generation { id, protocol });
         self.leading = None;
         cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
-        // A static leader that has come back finds the assignment made.
-        self.phase = if leads && !response.skip_assignment {
+        self.phase = if leads {
             let members = response.members.into_iter().map(|m| {
                 let instance = m.group_instance_id.filter(|_| version >= 5);
                 assignors::decode_subscription(&m.member_id, instance.as_deref(), &m.metadata)
             });
-            Phase::Leading(members.filter_map(|member| self.readable(member)).collect())
+            let members = members.filter_map(|member| self.readable(member)).collect();
+            // A static leader that has come back finds the assignment made, and watches its topics from now on (KIP-814).
+            Phase::Leading { members, settled: response.skip_assignment }
         } else {
             Phase::Syncable(BTreeMap::new())
         };
@@ -161,9 +166,12 @@ impl Membership {
     ) {
         log::debug!(target: "kafka_blocking::group", "group {}: {api}: {code}", self.options.group_id);
         match code {
-            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::REBALANCE_IN_PROGRESS => {
+            ErrorCode::REBALANCE_IN_PROGRESS => {
+                // Said to a member, whom the coordinator has waited for until now.
+                self.heartbeat.restart(cx.now);
                 self.retry(cx.now);
             }
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => self.retry(cx.now),
             ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
                 lookup.lose(code.name(), cx.client, cx.now);
                 self.retry(cx.now);
@@ -228,7 +236,7 @@ impl Membership {
                 let handover =
                     Handover { partitions: Default::default(), commit: None, until: cx.now };
                 let assignment = assignment.into_iter().collect();
-                self.phase = Phase::Arrived { assignment, handover };
+                self.phase = Phase::Arrived { assignment, handover, added: None };
             }
         }
     }

@@ -115,8 +115,9 @@ impl Leaving {
     }
 
     /// When to try again.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        (!self.done && self.request.is_none() && self.tries > 0).then_some(self.retry_at)
+    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+        // What is due already waits for a coordinator.
+        (!self.done && self.request.is_none() && now < self.retry_at).then_some(self.retry_at)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -154,4 +155,34 @@ pub(super) fn reachable(
         lookup.suspect();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[allow(clippy::disallowed_methods, reason = "any time will do: nothing waits for it")]
+    fn any_time() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn who_cannot_leave_yet_keeps_nobody_awake() {
+        let now = any_time();
+        let leaving = Leaving {
+            group: "g".to_owned(),
+            member_id: "m".to_owned(),
+            instance_id: None,
+            reason: "it is done",
+            tries: 1,
+            request: None,
+            retry_at: now,
+            done: false,
+        };
+        assert_eq!(leaving.poll_timeout(now), None);
+        let before = now.checked_sub(Duration::from_secs(1)).unwrap();
+        assert_eq!(leaving.poll_timeout(before), Some(now));
+    }
 }

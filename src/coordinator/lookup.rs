@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a coordinator may leave a request unanswered before others are asked whether it is still the one; then twice as
-/// long each time, up to eight times.
+/// long after each answer, up to eight times.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// The machine. Any node can be asked; one that is silent is no reason to wait.
@@ -32,6 +32,8 @@ pub(super) struct Lookup {
     /// How often in a row others were asked about a coordinator that is silent.
     doubts: u32,
     doubt: bool,
+    /// When somebody said last that it is the one.
+    named: Option<Instant>,
     /// The last one was of no use: the next one may be no better.
     distrusted: bool,
     error: Option<Error>,
@@ -48,6 +50,7 @@ impl Lookup {
             inquiry: Inquiry::new(retry_backoff, now),
             doubts: 0,
             doubt: false,
+            named: None,
             distrusted: false,
             error: None,
             obstacle: None,
@@ -132,10 +135,7 @@ impl Lookup {
         client: &mut KafkaClient,
         now: Instant,
     ) {
-        if self.known.is_some() && self.doubtful_at(unanswered).is_some_and(|at| now >= at) {
-            self.doubts += 1;
-            self.doubt = true;
-        }
+        self.notice_silence(unanswered, now);
         let due = self.wanted && (self.known.is_none() || self.doubt);
         let silent = self.known.filter(|_| self.doubt).map(|id| (id, now)).into_iter().collect();
         let Some(node) = self.inquiry.next_node(due, cluster, &silent, client, now) else { return };
@@ -194,8 +194,19 @@ impl Lookup {
 
     // Helpers
 
+    fn notice_silence(&mut self, unanswered: Option<Instant>, now: Instant) {
+        let is_silent = self.doubtful_at(unanswered).is_some_and(|at| now >= at);
+        if self.known.is_some() && !self.doubt && is_silent {
+            self.doubts += 1;
+            self.doubt = true;
+        }
+    }
+
+    /// A JoinGroup is held back for minutes where others are slow: nobody is to be asked again and again meanwhile.
     fn doubtful_at(&self, unanswered: Option<Instant>) -> Option<Instant> {
-        Some(later(unanswered?, SILENCE * ((2 << self.doubts.min(3)) - 1)))
+        let unanswered = unanswered?;
+        let since = self.named.map_or(unanswered, |named| named.max(unanswered));
+        Some(later(since, SILENCE * (1 << self.doubts.min(3))))
     }
 
     fn read(&self, response: FindCoordinatorResponse) -> Result<(i32, HostPort)> {
@@ -237,6 +248,7 @@ impl Lookup {
             self.doubts = 0;
         }
         self.known = Some(id);
+        self.named = Some(now);
         client.set_coordinator(Some((id, host)), now);
     }
 
@@ -269,4 +281,32 @@ pub(super) fn group_error(api: &'static str, code: ErrorCode, group: &str, more:
         return Error::GroupAuthorizationFailed { group: group.into() };
     }
     Error::broker(api, code, format!("group {group}{more}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::disallowed_methods, reason = "any time will do: nothing waits for it")]
+    fn any_time() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_join_that_is_held_back_for_minutes_has_others_asked_a_few_times() {
+        let start = any_time();
+        let mut lookup = Lookup::new("g".into(), Duration::from_millis(100), 1, start);
+        (lookup.known, lookup.named) = (Some(1), Some(start));
+        let mut asked = Vec::new();
+        for second in 0..300 {
+            let now = start + Duration::from_secs(second);
+            lookup.notice_silence(Some(start), now);
+            if std::mem::take(&mut lookup.doubt) {
+                asked.push(second);
+                lookup.named = Some(now);
+            }
+        }
+        assert_eq!(asked[..5], [2, 6, 14, 30, 46]);
+        assert_eq!(asked.len(), 21);
+    }
 }

@@ -69,14 +69,18 @@ pub(super) enum Phase {
     Joinable,
     /// It waits for the others.
     Joining { request: RequestId, sent: Instant },
-    /// It leads, and has to say who gets what.
-    Leading(Vec<GroupMember>),
+    /// It leads, and has to say who gets what, unless that is settled.
+    Leading { members: Vec<GroupMember>, settled: bool },
     /// It is to ask for its assignment; the leader brings those of all.
     Syncable(BTreeMap<String, Vec<u8>>),
     /// It waits for the leader.
     Syncing { request: RequestId, sent: Instant },
-    /// It has its assignment, and gives back what is not in it.
-    Arrived { assignment: BTreeSet<TopicPartition>, handover: Handover },
+    /// It has its assignment, and gives back what is not in it; then what is new to the caller is known.
+    Arrived {
+        assignment: BTreeSet<TopicPartition>,
+        handover: Handover,
+        added: Option<Vec<TopicPartition>>,
+    },
     /// It reads.
     Stable,
 }
@@ -228,7 +232,7 @@ impl Membership {
     // What makes it join anew
 
     /// Looks whether what this member, or the whole group, reads has changed since it joined.
-    pub(super) fn look_around(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn look_around(&mut self, cx: &Context<'_>) {
         if matches!(self.phase, Phase::Out | Phase::Joinable | Phase::Revoking(_)) {
             return;
         }
@@ -247,8 +251,7 @@ impl Membership {
     /// Sends a heartbeat if it is time for one; notices when none has arrived for too long.
     pub(super) fn beat(&mut self, lookup: &Lookup, cx: &mut Context<'_>) {
         let Some(generation) = &self.generation else { return };
-        if matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. }) {
-            // The coordinator knows that this member is there: it waits for it to answer.
+        if !self.beats() {
             return;
         }
         if self.heartbeat.is_expired(cx.now) {
@@ -350,10 +353,10 @@ impl Membership {
         self.options.instance_id.as_deref().map(ToOwned::to_owned)
     }
 
-    /// An error that the caller has to know.
-    pub(super) fn poll_error(&mut self) -> Option<Error> {
+    /// An error that the caller has to know. `shared`: whether it reads as a member.
+    pub(super) fn poll_error(&mut self, shared: bool) -> Option<Error> {
         // The caller is told first what was taken from it.
-        if let Some(fatal) = self.fatal.as_ref().filter(|_| !self.lost) {
+        if let Some(fatal) = self.fatal.as_ref().filter(|_| shared && !self.lost) {
             return Some(fatal.clone());
         }
         self.errors.pop_front()
@@ -369,6 +372,16 @@ impl Membership {
         self.lost || self.rejoin.is_some() || !matches!(self.phase, Phase::Out | Phase::Stable)
     }
 
+    /// Whether a heartbeat is due that could not be sent yet.
+    pub(super) fn owes_heartbeat(&self, now: Instant) -> bool {
+        self.generation.is_some() && self.beats() && self.heartbeat.is_due(now)
+    }
+
+    /// Whether heartbeats are sent now: while it waits for an answer to join, the coordinator knows that this member is there.
+    fn beats(&self) -> bool {
+        !matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. })
+    }
+
     /// Since when the coordinator has left a request unanswered.
     pub(super) fn unanswered(&self) -> Option<Instant> {
         match &self.phase {
@@ -379,8 +392,8 @@ impl Membership {
 
     /// When to look again although nothing came in.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let beats = !matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. });
-        let heartbeat = (beats && self.generation.is_some()).then(|| self.heartbeat.poll_timeout());
+        let heartbeat =
+            (self.beats() && self.generation.is_some()).then(|| self.heartbeat.poll_timeout(now));
         let retry =
             matches!(self.phase, Phase::Joinable | Phase::Syncable(_)).then_some(self.retry_at);
         let until = match &self.phase {

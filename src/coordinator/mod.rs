@@ -4,6 +4,7 @@
 //! [`Step`]; what has to go on while the caller is away is told apart by [`Attendance`].
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,6 +34,9 @@ use leaving::Leaving;
 use lookup::Lookup;
 use membership::{Membership, Phase};
 pub use steps::{Assigning, Joining, Step, Taking};
+
+/// However often positions are to be committed: an interval of 0 must not keep the loop from waiting.
+const MOST_OFTEN: Duration = Duration::from_millis(10);
 
 /// Who drives the machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +119,13 @@ impl Coordinator {
     }
 
     /// Leaves the group: all that is assigned is another's from now on.
-    pub fn leave(&mut self, reason: &'static str, now: Instant) {
-        self.leaving = Leaving::begin(&mut self.membership, reason, now);
+    pub fn leave(&mut self, reason: &'static str, cx: &mut Context<'_>) {
+        // One that is under way still, of a membership before, goes on.
+        let leaving = Leaving::begin(&mut self.membership, reason, cx.now);
+        self.leaving = leaving.or(self.leaving.take());
         self.membership.forget();
+        // What the others read is no concern of ours any more.
+        cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
     }
 
     /// Whether the group knows that this member has left, or has to find out for itself.
@@ -168,9 +176,14 @@ impl Coordinator {
         if offsets.is_empty() { None } else { self.commit(offsets, timeout, cx).ok() }
     }
 
-    /// Nobody waits for a commit any more.
-    pub fn give_up_commit(&mut self, id: CommitId) {
-        self.commits.give_up(id);
+    /// Those that were taken and could not all be told of.
+    pub fn put_back_finished(&mut self, finished: impl IntoIterator<Item = Finished>) {
+        self.commits.put_back_finished(finished.into_iter().collect());
+    }
+
+    /// Nobody waits for commits any more.
+    pub fn give_up_commits(&mut self) {
+        self.commits.give_up();
     }
 
     /// Whether it is still open what becomes of a commit.
@@ -285,10 +298,15 @@ impl Coordinator {
         let always = [
             self.lookup.poll_timeout(self.unanswered(), cx.client, cx.now),
             self.membership.poll_timeout(cx.now),
-            self.leaving.as_ref().and_then(Leaving::poll_timeout),
+            self.leaving.as_ref().and_then(|leaving| leaving.poll_timeout(cx.now)),
         ];
         let own = match attendance {
-            Attendance::Away => [self.is_member().then(|| self.leaves_at()), None, None],
+            // When it is due, the caller is to come in at its next record.
+            Attendance::Away => [
+                self.is_member().then(|| self.leaves_at()),
+                self.auto_commit_at.filter(|at| cx.now < *at),
+                None,
+            ],
             Attendance::Present => {
                 [None, self.commits.poll_timeout(), self.committed.poll_timeout()]
             }
@@ -299,9 +317,9 @@ impl Coordinator {
         always.into_iter().chain(own).flatten().min()
     }
 
-    /// An error that the caller has to know.
-    pub fn poll_error(&mut self) -> Option<Error> {
-        let error = self.membership.poll_error().or_else(|| self.lookup.poll_error());
+    /// An error that the caller has to know. `shared`: whether it reads as a member.
+    pub fn poll_error(&mut self, shared: bool) -> Option<Error> {
+        let error = self.membership.poll_error(shared).or_else(|| self.lookup.poll_error());
         error.or_else(|| self.committed.poll_error())
     }
 
@@ -321,11 +339,24 @@ impl Coordinator {
         self.membership.generation.is_some() || !self.has_left()
     }
 
-    /// Whether nothing is under way that somebody should wait for.
+    /// Whether the coordinator may know of this consumer, as a member or as one that is to be.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_known(&self) -> bool {
+        !self.membership.member_id.is_empty() || !self.has_left()
+    }
+
+    /// How often a member tells the coordinator that it lives.
+    #[must_use]
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.options.heartbeat_interval
+    }
+
+    /// Whether nothing is under way that somebody should wait for: no answer, and no connection for a heartbeat that is due.
+    #[must_use]
+    pub fn is_quiet(&self, now: Instant) -> bool {
         self.lookup.coordinator().is_some()
             && self.membership.heartbeat.unanswered().is_none()
+            && !self.membership.owes_heartbeat(now)
             && self.has_left()
     }
 
@@ -340,6 +371,17 @@ impl Coordinator {
             _ => GroupState::Rebalancing,
         };
         (&self.options, generation, &self.membership.member_id, state)
+    }
+
+    /// Whether the group is about to say who gets what: until it has, no commit of a member is taken. `soon`: or will be, once
+    /// all have joined.
+    #[must_use]
+    pub fn is_dividing(&self, soon: bool) -> bool {
+        match self.membership.phase {
+            Phase::Leading { .. } | Phase::Syncable(_) | Phase::Syncing { .. } => true,
+            Phase::Joining { .. } => soon,
+            _ => false,
+        }
     }
 
     /// Whether this is a member as far as is known.
@@ -400,6 +442,7 @@ impl Coordinator {
     }
 
     fn schedule_auto_commit(&mut self, now: Instant) {
-        self.auto_commit_at = self.options.auto_commit.map(|interval| later(now, interval));
+        let interval = self.options.auto_commit;
+        self.auto_commit_at = interval.map(|interval| later(now, interval.max(MOST_OFTEN)));
     }
 }

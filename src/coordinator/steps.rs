@@ -97,7 +97,7 @@ impl Coordinator {
         match &self.membership.phase {
             Phase::Revoking(_) => self.revoke(cx),
             Phase::Arrived { .. } => self.take(cx),
-            Phase::Leading(_) => self.divide(cx),
+            Phase::Leading { .. } => self.divide(cx),
             _ => None,
         }
         .or_else(|| self.joining(cx))
@@ -113,9 +113,10 @@ impl Coordinator {
     }
 
     /// The caller has given back what it was to give back before joining.
-    pub fn revoked(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Revoking(handover) = &self.membership.phase {
-            cx.subscriptions.take_away(&handover.partitions);
+    pub fn revoked(&mut self, partitions: &[TopicPartition], cx: &mut Context<'_>) {
+        // Also where the membership was lost meanwhile: it is not told of them twice.
+        cx.subscriptions.take_away(&partitions.iter().cloned().collect());
+        if matches!(self.membership.phase, Phase::Revoking(_)) {
             self.membership.phase = Phase::Joinable;
         }
     }
@@ -134,7 +135,7 @@ impl Coordinator {
         assignments: Result<BTreeMap<String, Vec<u8>>, Error>,
         cx: &mut Context<'_>,
     ) {
-        if !matches!(self.membership.phase, Phase::Leading(_)) {
+        if !matches!(self.membership.phase, Phase::Leading { .. }) {
             return;
         }
         match assignments {
@@ -146,13 +147,28 @@ impl Coordinator {
         }
     }
 
-    /// The caller has given back what is not in its new assignment, which holds from now on.
-    pub fn hand_over(&mut self, cx: &mut Context<'_>) {
-        let Phase::Arrived { assignment, .. } = &self.membership.phase else { return };
-        if let Err(error) = cx.subscriptions.assign_from_group(assignment) {
-            log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
-            self.membership.retry(cx.now);
+    /// The caller has given back what is not in its new assignment, which holds from now on; says whether it does. It does
+    /// not where the membership was lost meanwhile, or something else was subscribed to.
+    pub fn hand_over(&mut self, revoked: &[TopicPartition], cx: &mut Context<'_>) -> bool {
+        if let Phase::Arrived { assignment, added, .. } = &mut self.membership.phase {
+            if added.is_some() {
+                return true;
+            }
+            let before = assigned(cx);
+            match cx.subscriptions.assign_from_group(assignment) {
+                Ok(()) => {
+                    *added = Some(assignment.difference(&before).cloned().collect());
+                    return true;
+                }
+                Err(error) => {
+                    log::warn!(target: "kafka_blocking::group", "group {}: {error}", self.options.group_id);
+                    self.membership.retry(cx.now);
+                }
+            }
         }
+        // It is not told of them twice.
+        cx.subscriptions.take_away(&revoked.iter().cloned().collect());
+        false
     }
 
     /// The caller knows what it got.
@@ -160,6 +176,7 @@ impl Coordinator {
         let Phase::Arrived { handover, .. } = &self.membership.phase else { return };
         let gave = !handover.partitions.is_empty();
         self.membership.phase = Phase::Stable;
+        self.membership.backoff.reset();
         self.schedule_auto_commit(cx.now);
         if gave {
             self.membership.request_rejoin("what it gave back goes to others now");
@@ -188,11 +205,11 @@ impl Coordinator {
         cx.subscriptions.begin_revocation(&partitions);
         // The group waits for this member, though not for ever.
         let patience = self.api_timeout.min(self.membership.options.max_poll_interval / 2);
-        let commit = if self.membership.options.auto_commit.is_some() && !partitions.is_empty() {
-            self.commit_positions(|p| partitions.contains(p), patience, cx)
-        } else {
-            None
-        };
+        let auto_commit = self.membership.options.auto_commit.is_some();
+        // Of a topic that is gone nothing can be committed, however long that is tried: nobody is to wait for it.
+        let there = |p: &&TopicPartition| auto_commit && count(p.topic(), cx).is_some();
+        let there: BTreeSet<_> = partitions.iter().filter(there).cloned().collect();
+        let commit = self.commit_positions(|p| there.contains(p), patience, cx);
         // Now: whoever asked for a step waits for what comes in, and nothing would before this has gone out.
         self.commits.poll(&self.membership, &mut self.lookup, cx);
         Handover { partitions, commit, until: later(cx.now, patience) }
@@ -202,7 +219,7 @@ impl Coordinator {
         handover.commit.is_none_or(|id| !self.commits.is_pending(id)) || cx.now >= handover.until
     }
 
-    fn revoke(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+    fn revoke(&mut self, cx: &Context<'_>) -> Option<Step> {
         let Phase::Revoking(handover) = &self.membership.phase else { return None };
         if !self.is_handed_over(handover, cx) {
             return None;
@@ -214,7 +231,7 @@ impl Coordinator {
         Some(Step::Revoke(handover.partitions.iter().cloned().collect()))
     }
 
-    fn joining(&mut self, cx: &mut Context<'_>) -> Option<Step> {
+    fn joining(&self, cx: &Context<'_>) -> Option<Step> {
         if !matches!(self.membership.phase, Phase::Joinable) || cx.now < self.membership.retry_at {
             return None;
         }
@@ -232,7 +249,8 @@ impl Coordinator {
     }
 
     fn divide(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        let Phase::Leading(members) = &self.membership.phase else { return None };
+        let Phase::Leading { members, settled } = &self.membership.phase else { return None };
+        let settled = *settled;
         let all: BTreeSet<Arc<str>> =
             members.iter().flat_map(|m| m.topics().iter().cloned()).collect();
         let own = cx.subscriptions.subscription();
@@ -255,11 +273,22 @@ impl Coordinator {
             topics: topics.clone(),
         };
         self.membership.leading = Some(Leading::new(all, topics));
+        if settled {
+            self.lead(Ok(BTreeMap::new()), cx);
+            return None;
+        }
         Some(Step::Lead(step))
     }
 
     fn take(&mut self, cx: &mut Context<'_>) -> Option<Step> {
-        let Phase::Arrived { assignment, handover } = &self.membership.phase else { return None };
+        let Phase::Arrived { assignment, handover, added } = &self.membership.phase else {
+            return None;
+        };
+        if let Some(added) = added {
+            // Code of the user panicked after what goes was handed over: what comes is still to be told of.
+            let (assignment, added) = (assignment.iter().cloned().collect(), added.clone());
+            return self.taking(assignment, Vec::new(), added);
+        }
         // What was asked for may be something else by now: then this is not what is to be read.
         let stray = assignment.iter().find(|p| !cx.subscriptions.is_subscribed(p));
         if let Some(stray) = stray {
@@ -279,17 +308,21 @@ impl Coordinator {
             }
         }
         let Phase::Arrived { handover, .. } = &self.membership.phase else { return None };
+        if !self.is_handed_over(handover, cx) {
+            return None;
+        }
+        self.taking(assignment, revoked.into_iter().collect(), added)
+    }
+
+    fn taking(
+        &self,
+        assignment: Vec<TopicPartition>,
+        revoked: Vec<TopicPartition>,
+        added: Vec<TopicPartition>,
+    ) -> Option<Step> {
         let generation = self.membership.generation.as_ref()?;
-        self.is_handed_over(handover, cx).then(|| {
-            let (name, generation) = (generation.protocol.clone(), generation.id);
-            Step::Take(Taking {
-                name,
-                generation,
-                assignment,
-                revoked: revoked.into_iter().collect(),
-                added,
-            })
-        })
+        let (name, generation) = (generation.protocol.clone(), generation.id);
+        Some(Step::Take(Taking { name, generation, assignment, revoked, added }))
     }
 }
 

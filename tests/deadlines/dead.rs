@@ -2,24 +2,27 @@
 
 use std::{thread, time::Duration};
 
-use kafka_blocking::{Error, KafkaConsumer};
+use kafka_blocking::{ConsumerBuilder, Error, KafkaConsumer};
 
 use crate::{
     methods::{ANSWERS_ALONE, API, ASKS, Asks, READS, Reads, UNREAD},
     support::{self, builder, ends_within, timed},
 };
 
-const GIVEN: Duration = Duration::from_millis(150);
-const REQUEST: Duration = Duration::from_millis(200);
+pub(crate) const GIVEN: Duration = Duration::from_millis(150);
+pub(crate) const REQUEST: Duration = Duration::from_millis(200);
 const TIMES: [Duration; 3] = [GIVEN, Duration::from_millis(1), Duration::ZERO];
 
 /// What may stand in an error's text as its cause: one of these.
 #[derive(Clone, Copy)]
 pub(crate) struct Causes(pub(crate) &'static [&'static str]);
 
+/// Lets a cluster at an address die, and looks whether what is called then ends in time and names one of the causes.
+pub(crate) type Check = fn(&str, &mut dyn FnMut(), Causes);
+
 /// Builds a consumer for each method at `address`, where partition 0 of `t` has one record and partition 1 none; lets the
 /// cluster die, and calls all methods side by side, each again and again.
-pub(crate) fn calls_end_in_time(address: &str, die: impl FnOnce(), causes: Causes) {
+pub(crate) fn calls_end_in_time(address: &str, die: &mut dyn FnMut(), causes: Causes) {
     let asking: Vec<_> = ASKS.iter().map(|asks| (asks, consumer_at(address))).collect();
     let reading: Vec<_> = READS.iter().map(|reads| (reads, consumer_at(address))).collect();
     let (iterating, alone) = (consumer_at(address), consumer_at(address));
@@ -30,13 +33,17 @@ pub(crate) fn calls_end_in_time(address: &str, die: impl FnOnce(), causes: Cause
             scope.spawn(move || needs_no_broker(alone)),
         ];
         threads.extend(asking.into_iter().map(|(asks, consumer)| {
-            scope.spawn(move || asking_fails(asks, consumer, address, causes))
+            scope.spawn(move || {
+                consumer.assign([("t", 0), UNREAD]).unwrap();
+                asking_fails(asks, consumer, address, causes)
+            })
         }));
-        threads.extend(
-            reading
-                .into_iter()
-                .map(|(reads, consumer)| scope.spawn(move || reading_is_empty(reads, consumer))),
-        );
+        threads.extend(reading.into_iter().map(|(reads, consumer)| {
+            scope.spawn(move || {
+                consumer.assign([("t", 0), UNREAD]).unwrap();
+                reading_is_empty(reads, consumer)
+            })
+        }));
         threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
     ends_do_not_wait(consumers);
@@ -44,25 +51,27 @@ pub(crate) fn calls_end_in_time(address: &str, die: impl FnOnce(), causes: Cause
 
 /// A consumer that has read partition 0 and does not know where partition 1 begins.
 fn consumer_at(address: &str) -> KafkaConsumer {
-    let consumer = builder(address)
-        .consumer_timeout_ms(GIVEN)
-        .request_timeout_ms(REQUEST)
-        .default_api_timeout_ms(API)
-        .socket_connection_setup_timeout_ms(REQUEST)
-        .build()
-        .unwrap();
+    let consumer = builder_at(address).build().unwrap();
     consumer.assign([("t", 0)]).unwrap();
     assert_eq!(consumer.poll(support::LONG).unwrap().count(), 1);
     consumer
 }
 
-fn asking_fails(
+/// Consumers whose calls do not take long.
+pub(crate) fn builder_at(address: &str) -> ConsumerBuilder {
+    builder(address)
+        .consumer_timeout_ms(GIVEN)
+        .request_timeout_ms(REQUEST)
+        .default_api_timeout_ms(API)
+        .socket_connection_setup_timeout_ms(REQUEST)
+}
+
+pub(crate) fn asking_fails(
     asks: &Asks,
     consumer: KafkaConsumer,
     address: &str,
     causes: Causes,
 ) -> KafkaConsumer {
-    consumer.assign([("t", 0), UNREAD]).unwrap();
     for round in 0..2 {
         let text = fails(asks, API, address, || (asks.by_default)(&consumer));
         let named = causes.0.iter().any(|cause| text.contains(cause));
@@ -95,8 +104,7 @@ fn fails(
     text
 }
 
-fn reading_is_empty(reads: &Reads, consumer: KafkaConsumer) -> KafkaConsumer {
-    consumer.assign([("t", 0), UNREAD]).unwrap();
+pub(crate) fn reading_is_empty(reads: &Reads, consumer: KafkaConsumer) -> KafkaConsumer {
     for timeout in [GIVEN].into_iter().chain(TIMES) {
         let call = || (reads.within)(&consumer, timeout);
         let empty = ends_within(timeout, reads.operation, call);

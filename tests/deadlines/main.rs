@@ -6,6 +6,7 @@ mod dead;
 mod extremes;
 #[cfg(target_os = "linux")]
 mod frozen;
+mod members;
 mod methods;
 mod missing;
 #[path = "../support/mod.rs"]

@@ -62,6 +62,46 @@ pub(crate) const ASKS: [Asks; 6] = [
     },
 ];
 
+/// The methods of members, which wait for their coordinator.
+pub(crate) const COMMITS: [Asks; 6] = [
+    Asks {
+        operation: "commit",
+        subject: "",
+        by_default: |c| c.commit(),
+        within: |c, timeout| c.commit_timeout(timeout),
+    },
+    Asks {
+        operation: "commit",
+        subject: "",
+        by_default: |c| c.commit_offsets([(("t", 0), 1)]),
+        within: |c, timeout| c.commit_offsets_timeout([(("t", 0), 1)], timeout),
+    },
+    Asks {
+        operation: "commit",
+        subject: "",
+        by_default: |c| c.commit_async()?.wait(),
+        within: |c, timeout| c.commit_async()?.wait_timeout(timeout),
+    },
+    Asks {
+        operation: "commit",
+        subject: "",
+        by_default: |c| c.commit_offsets_async_then([(("t", 0), 1)], |_, _| ())?.wait(),
+        within: |c, timeout| c.commit_async_then(|_, _| ())?.wait_timeout(timeout),
+    },
+    Asks {
+        operation: "committed",
+        subject: "t-1",
+        by_default: |c| c.committed(UNREAD).map(drop),
+        within: |c, timeout| c.committed_timeout(UNREAD, timeout).map(drop),
+    },
+    Asks {
+        operation: "committed",
+        subject: "t-1",
+        by_default: |c| c.committed_metadata(UNREAD).map(drop),
+        within: |c, timeout| c.committed_metadata_timeout(UNREAD, timeout).map(drop),
+    },
+];
+
 /// A method that waits for records; gives whether there were none, which is no error.
 #[derive(Clone, Copy)]
 pub(crate) struct Reads {

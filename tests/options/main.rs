@@ -8,6 +8,7 @@ mod bounds;
 mod connecting;
 mod fetching;
 mod group;
+mod members;
 mod names;
 mod reading;
 mod sharing;

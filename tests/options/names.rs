@@ -10,6 +10,7 @@ const SOURCES: &[&str] = &[
     include_str!("connecting.rs"),
     include_str!("fetching.rs"),
     include_str!("group.rs"),
+    include_str!("members.rs"),
     include_str!("names.rs"),
     include_str!("reading.rs"),
     include_str!("sharing.rs"),

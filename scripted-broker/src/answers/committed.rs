@@ -31,16 +31,22 @@ impl State {
         refusals: &Refusals,
         now: Instant,
     ) -> OffsetCommitResponse {
-        let admitted = match refusals.all {
-            Some(code) => Err(code),
-            None => self
-                .coordinates(node, &request.group_id)
-                .and_then(|()| self.groups.admit_commit(request, version, now)),
-        };
+        let refused = refusals.all.or_else(|| self.groups.error(&request.group_id));
+        let admitted = refused.map_or_else(
+            || {
+                self.coordinates(node, &request.group_id)?;
+                self.groups.admit_commit(request, version, now)
+            },
+            Err,
+        );
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|p| {
-                let outcome = admitted
-                    .and_then(|()| self.commit_one(version, &request.group_id, topic, p, refusals));
+                let outcome = match refused {
+                    Some(code) => Err(code),
+                    None => {
+                        self.commit_one(version, &request.group_id, topic, p, admitted, refusals)
+                    }
+                };
                 OffsetCommitResponsePartition {
                     partition_index: p.partition_index,
                     error_code: outcome.map_or_else(|code| code.0, |()| 0),
@@ -61,6 +67,7 @@ impl State {
         group_id: &str,
         topic: &OffsetCommitRequestTopic,
         partition: &OffsetCommitRequestPartition,
+        admitted: Result<(), ErrorCode>,
         refusals: &Refusals,
     ) -> Result<(), ErrorCode> {
         let name = match version {
@@ -74,6 +81,8 @@ impl State {
         if !self.topics.contains_key(name) {
             return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         }
+        // Topics are looked at first, by whichever node is asked.
+        admitted?;
         let metadata = partition.committed_metadata.clone().unwrap_or_default();
         if metadata.len() > self.groups.settings.max_metadata {
             return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);
@@ -94,7 +103,7 @@ impl State {
 
 impl State {
     pub(super) fn fetch_offsets(
-        &mut self,
+        &self,
         node: i32,
         version: i16,
         request: &OffsetFetchRequest,
@@ -131,7 +140,7 @@ impl State {
     }
 
     fn fetch_group(
-        &mut self,
+        &self,
         node: i32,
         version: i16,
         ask: &OffsetFetchRequestGroup,

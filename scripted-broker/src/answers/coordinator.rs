@@ -12,7 +12,7 @@ const GROUP: i8 = 0;
 
 impl State {
     pub(super) fn find_coordinator(
-        &mut self,
+        &self,
         version: i16,
         request: &FindCoordinatorRequest,
     ) -> FindCoordinatorResponse {
@@ -21,7 +21,7 @@ impl State {
         in_form(version, found, || self.find(&request.key, request.key_type))
     }
 
-    fn find(&mut self, key: &str, key_type: i8) -> Coordinator {
+    fn find(&self, key: &str, key_type: i8) -> Coordinator {
         let node = match self.groups.errors.get(key) {
             _ if key_type != GROUP => Err(ErrorCode::INVALID_REQUEST),
             // The coordinator of a group that loads is known.

@@ -134,7 +134,7 @@ impl Group {
         let id = &request.member_id;
         if self.pending.contains_key(id) {
             if request.group_instance_id.is_some() {
-                return Err((id.clone(), ErrorCode::UNKNOWN_SERVER_ERROR));
+                return Err((String::new(), ErrorCode::UNKNOWN_SERVER_ERROR));
             }
             self.add(id.clone(), request, caller, settings, ticket, now);
             return Ok(());

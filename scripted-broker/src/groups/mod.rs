@@ -2,7 +2,10 @@
 //!
 //! One file below answers one question. A group is a machine: it is given requests and the time, and reads no clock.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use kafka_blocking::{
     ErrorCode,
@@ -276,8 +279,15 @@ impl Groups {
         }
     }
 
-    fn ids(&self) -> impl Iterator<Item = &String> {
-        self.groups.keys()
+    /// The groups that there are, or that a scripted member wants to join.
+    fn ids(&self) -> BTreeSet<String> {
+        let wanted = self.actors.values().map(|actor| &actor.group_id);
+        self.groups.keys().chain(wanted).cloned().collect()
+    }
+
+    /// What a group answers to everything.
+    pub(crate) fn error(&self, id: &str) -> Option<ErrorCode> {
+        self.errors.get(id).copied()
     }
 
     // Helpers

@@ -32,14 +32,14 @@ impl State {
         if self.home(group_id) != Some(node) {
             return Err(ErrorCode::NOT_COORDINATOR);
         }
-        self.groups.errors.get(group_id).map_or(Ok(()), |code| Err(*code))
+        self.groups.error(group_id).map_or(Ok(()), Err)
     }
 
     /// A node has died.
     pub(crate) fn stop_coordinating(&mut self, node: i32) {
         self.node_mut(node).stopped = true;
-        let its_groups = self.groups.ids().filter(|id| self.home(id) == Some(node));
-        let its_groups: Vec<String> = its_groups.cloned().collect();
+        let mut its_groups = self.groups.ids();
+        its_groups.retain(|id| self.home(id) == Some(node));
         its_groups.iter().for_each(|group_id| self.groups.unload(group_id));
         let others = self.nodes.range(node + 1..).chain(self.nodes.range(..node));
         let heir = others.into_iter().find(|(_, n)| !n.stopped && n.alive).map(|(id, _)| *id);
@@ -67,8 +67,10 @@ impl State {
         running.iter().filter_map(|group_id| self.groups.poll_timeout(group_id)).min()
     }
 
-    fn running_groups(&self, paused: &BTreeSet<i32>) -> Vec<String> {
-        self.groups.ids().filter(|id| self.runs(id, paused)).cloned().collect()
+    fn running_groups(&self, paused: &BTreeSet<i32>) -> BTreeSet<String> {
+        let mut running = self.groups.ids();
+        running.retain(|id| self.runs(id, paused));
+        running
     }
 
     /// Whether a group has a coordinator that does something.

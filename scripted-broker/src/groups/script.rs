@@ -129,7 +129,8 @@ impl MemberScript {
         self
     }
 
-    /// Assigns what this says of the members, when it leads.
+    /// Assigns what this says of the members, when it leads. It is called while nobody else can call the broker, and
+    /// must not call it itself.
     #[must_use]
     pub fn assigns_with(
         self,

@@ -31,7 +31,7 @@ pub struct ScriptedMemberId(u64);
 /// A scripted member, and how far it is.
 #[derive(Debug)]
 pub(super) struct Actor {
-    group_id: String,
+    pub(super) group_id: String,
     pub(super) script: MemberScript,
     pub(super) member_id: String,
     generation: i32,
@@ -94,6 +94,9 @@ impl Groups {
 
     pub(super) fn leave_scripted(&mut self, id: ScriptedMemberId, now: Instant) {
         let actor = self.actors.remove(&id).expect("a member that has not left");
+        if let Phase::Joining(ticket) | Phase::Syncing(ticket) = actor.phase {
+            self.forget(ticket);
+        }
         let who = MemberIdentity { member_id: actor.member_id, ..MemberIdentity::default() };
         // Whoever was refused, or removed, has nothing to leave.
         let _ = self.leave(&actor.group_id, &[who], now);
@@ -137,7 +140,12 @@ impl State {
                 let caller =
                     Caller { client_id: &client_id, id_first: false, may_skip: true, role };
                 let ticket = groups.join_as(&request, &caller, now);
-                groups.actor_mut(id).phase = Phase::Joining(ticket);
+                let waiting = groups.groups.get(&request.group_id).and_then(|group| {
+                    group.members.iter().find(|m| m.join == Some(ticket)).map(|m| m.id.clone())
+                });
+                let actor = groups.actor_mut(id);
+                actor.member_id = waiting.unwrap_or(request.member_id);
+                actor.phase = Phase::Joining(ticket);
             }
             Phase::Syncs(Some(at), assignments) if at <= now => {
                 let request = actor.sync_request(assignments);
@@ -202,13 +210,13 @@ impl Groups {
     /// Whether the group begins again, or has gone on without the member.
     fn look_around(&mut self, id: ScriptedMemberId, now: Instant) -> bool {
         let actor = self.actor(id);
-        let Some(group) = self.groups.get(&actor.group_id) else { return false };
-        let code = if group.member(&actor.member_id).is_none() {
-            ErrorCode::UNKNOWN_MEMBER_ID
-        } else if group.state == GroupState::PreparingRebalance {
-            ErrorCode::REBALANCE_IN_PROGRESS
-        } else {
-            return false;
+        let group = self.groups.get(&actor.group_id);
+        let code = match group.filter(|group| group.member(&actor.member_id).is_some()) {
+            None => ErrorCode::UNKNOWN_MEMBER_ID,
+            Some(group) if group.state == GroupState::PreparingRebalance => {
+                ErrorCode::REBALANCE_IN_PROGRESS
+            }
+            Some(_) => return false,
         };
         let actor = self.actor_mut(id);
         match code {

@@ -1,6 +1,6 @@
 //! What a test sees of a group.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use kafka_blocking::{
     TopicPartition,
@@ -100,6 +100,31 @@ impl GroupView {
             pending: group.pending.keys().cloned().collect(),
             offsets: offsets.collect(),
         }
+    }
+}
+
+/// One line for the group, and one for each member and offset.
+impl fmt::Display for GroupView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = self.protocol.as_deref().unwrap_or("no protocol");
+        write!(f, "{:?}, generation {}, {protocol}", self.state, self.generation)?;
+        for member in &self.members {
+            let role = if self.leader.as_ref() == Some(&member.id) { "leader" } else { "member" };
+            write!(f, "\n  {role} {}", member.id)?;
+            let assigned: Vec<String> =
+                member.partitions().iter().map(ToString::to_string).collect();
+            write!(f, ": {}", assigned.join(", "))?;
+            f.write_str(if member.is_joining { " (joining)" } else { "" })?;
+            f.write_str(if member.is_syncing { " (syncing)" } else { "" })?;
+        }
+        for id in &self.pending {
+            write!(f, "\n  pending {id}")?;
+        }
+        for (partition, committed) in &self.offsets {
+            let CommittedOffset { offset, leader_epoch, metadata } = committed;
+            write!(f, "\n  committed {partition}: {offset}, epoch {leader_epoch:?}, {metadata:?}")?;
+        }
+        Ok(())
     }
 }
 

@@ -226,7 +226,7 @@ fn a_join_that_waits_is_answered_when_a_test_removes_the_member() {
     bed.group().remove_member(&first.id);
     let answer = first.joined(&mut bed, 9).expect("an answer");
     assert_eq!(ErrorCode(answer.error_code), ErrorCode::UNKNOWN_MEMBER_ID);
-    assert_eq!((answer.member_id.as_str(), bed.view().leader), ("", Some(second.id.clone())));
+    assert_eq!((answer.member_id.as_str(), bed.view().leader), ("", Some(second.id)));
 }
 
 #[test]

@@ -193,7 +193,31 @@ fn a_scripted_member_that_a_test_removes_stays_away() {
     bed.pass(seconds(60));
     assert_eq!(bed.view().state, GroupState::Empty);
     assert_eq!(bed.group().refused(id), Some(ErrorCode::UNKNOWN_MEMBER_ID));
+    bed.group().rejoin(id);
+    assert!(bed.view().is_stable_with(1), "unless it is to come back");
+    bed.group().delete();
+    assert_eq!(bed.view().state, GroupState::Dead);
+    assert_eq!(bed.group().refused(id), Some(ErrorCode::UNKNOWN_MEMBER_ID));
     bed.group().leave(id);
+}
+
+#[test]
+fn a_scripted_member_leaves_although_it_still_waits() {
+    let mut bed = Bed::new();
+    let mut member = consumer(&mut bed);
+    member.settle(&mut bed);
+    let id = bed.group().add(MemberScript::new(["t"]));
+    member.begin(&mut bed);
+    member.finish(&mut bed);
+    bed.group().leave(id);
+    member.begin(&mut bed);
+    assert_eq!(member.finish(&mut bed).members.len(), 1);
+    let id = bed.group().add(MemberScript::new(["t"]));
+    let waiting = bed.group().member_id(id);
+    assert!(bed.view().member(&waiting).is_some_and(|m| m.is_joining));
+    bed.group().leave(id);
+    member.begin(&mut bed);
+    assert_eq!(member.finish(&mut bed).members.len(), 1);
 }
 
 #[test]

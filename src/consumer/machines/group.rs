@@ -38,7 +38,10 @@ impl Machines {
     /// What the caller is to do for its group, which has nothing in hand; to be reported with
     /// [`with_group`](Self::with_group).
     pub fn step(&mut self) -> Option<Step> {
-        self.with_group(self.now, Coordinator::step).flatten()
+        let step = self.with_group(self.now, Coordinator::step).flatten();
+        // What is ready of partitions that are to be revoked is void from now on.
+        self.follow();
+        step
     }
 
     /// Whether the caller should look in soon, whatever it is doing.

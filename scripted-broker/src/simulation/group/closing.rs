@@ -79,7 +79,7 @@ impl SimulatedConsumer {
     /// Leaves the group, and waits until it knows.
     async fn leave_group(&mut self, reason: &'static str, until: Instant) {
         let now = self.now();
-        self.machines.with_group(now, |group, _| group.leave(reason, now));
+        self.machines.with_group(now, |group, cx| group.leave(reason, cx));
         let left =
             |m: &mut Machines| m.group.as_ref().is_none_or(Coordinator::has_left).then_some(());
         self.run_until(until, left).await;

@@ -265,7 +265,7 @@ impl SimulatedConsumer {
             }
             Step::Revoke(partitions) => {
                 self.tell(News::Revoked, &partitions).await;
-                self.with_group(Coordinator::revoked);
+                self.with_group(|group, cx| group.revoked(&partitions, cx));
             }
             Step::Join(joining) => {
                 let protocols = self.describe(&joining)?;
@@ -282,7 +282,9 @@ impl SimulatedConsumer {
 
     async fn take_over(&mut self, taking: &Taking) {
         self.tell(News::Revoked, &taking.revoked).await;
-        self.with_group(Coordinator::hand_over);
+        if !self.with_group(|group, cx| group.hand_over(&taking.revoked, cx)) {
+            return;
+        }
         let assignor = self.assignors.iter_mut().find(|a| *a.name() == *taking.name);
         if let Some(assignor) = assignor {
             assignor.on_assignment(&taking.assignment, taking.generation);

@@ -1,0 +1,100 @@
+//! Whether members of several clients share a group: all records once, one owner a partition, and rebalances that end.
+use std::{
+    env,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use fastrand::Rng;
+use kafka_blocking_integration::{
+    Cluster,
+    groups::{Client, CommitMode, GroupRun, Rules},
+};
+
+#[test]
+fn members_of_all_clients_share_a_group_by_range() {
+    come_and_go("range");
+}
+
+#[test]
+fn members_of_all_clients_share_a_group_by_roundrobin() {
+    come_and_go("roundrobin");
+}
+
+#[test]
+fn members_of_all_clients_share_a_group_by_sticky() {
+    come_and_go("sticky");
+}
+
+#[test]
+fn members_of_all_clients_share_a_group_by_cooperative_sticky() {
+    come_and_go("cooperative-sticky");
+}
+
+/// Members join and quit as a seed says, for as long as `MIXED_SECONDS` says; the group never has none.
+fn come_and_go(assignor: &str) {
+    let seconds = number("MIXED_SECONDS").unwrap_or(8);
+    let seed = number("MIXED_SEED").unwrap_or(1);
+    println!("MIXED_SEED={seed}");
+    let mut rng = Rng::with_seed(seed);
+    let cluster = cluster();
+    let _logs = cluster.logs_on_failure();
+    let group = format!("mixed-{assignor}");
+    let mut run = GroupRun::start(cluster, &group, PARTITIONS, RATE);
+    let mut changes = 0;
+    for client in clients() {
+        join(&mut run, &client, assignor, &mut rng);
+        changes += 1;
+    }
+    run.wait_until_settled();
+    let until = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < until {
+        let client = &clients()[rng.usize(..clients().len())];
+        match run.running().iter().position(|member| member.kind() == client.kind()) {
+            None => join(&mut run, client, assignor, &mut rng),
+            Some(_) if run.running().len() == 1 => continue,
+            Some(index) => run.quit(index),
+        }
+        changes += 1;
+        run.wait_for_records(rng.usize(20..400));
+    }
+    for client in clients() {
+        if run.running().iter().all(|member| member.kind() != client.kind()) {
+            join(&mut run, &client, assignor, &mut rng);
+            changes += 1;
+        }
+    }
+    run.wait_until_settled();
+    let settled = cluster.rebalances(&group);
+    run.wait_for_records(400);
+    assert_eq!(
+        cluster.rebalances(&group),
+        settled,
+        "{assignor}: nothing happened, so nothing changes"
+    );
+    println!("{assignor}: {changes} changes, {settled:?}");
+    run.finish(&Rules::strict(changes * GENERATIONS_PER_CHANGE));
+}
+
+fn join(run: &mut GroupRun<'_>, client: &Client, assignor: &str, rng: &mut Rng) {
+    let modes = [CommitMode::Auto, CommitMode::Record, CommitMode::Batch];
+    let settings = run.settings().assignors(&[assignor]).commit(modes[rng.usize(..3)]);
+    run.join(client, &settings);
+}
+
+fn clients() -> [Client; 2] {
+    [Client::Java, Client::KafkaPython]
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::release("4.4.0").start())
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+const PARTITIONS: i32 = 6;
+const RATE: u32 = 300;
+const GENERATIONS_PER_CHANGE: i32 = 4;
