@@ -14,6 +14,9 @@ use super::{
 };
 use crate::{Error, Result, TopicPartition, coordinator::Coordinator};
 
+/// How long a member that goes waits for the others to agree, so that its commits are taken.
+const AGREEMENT: Duration = Duration::from_secs(3);
+
 /// How long being dropped may take.
 const DROP_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -109,17 +112,11 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         until: Instant,
     ) -> Result<()> {
         let partitions = self.with_driver(|driver| {
-            let now = driver.now();
-            let left = until.saturating_duration_since(now);
-            let begun = driver.machines.with_group(now, |group, cx| {
-                let shared = cx.subscriptions.is_shared();
+            let begun = driver.machines.with_group(driver.now(), |_, cx| {
                 let assigned: BTreeSet<TopicPartition> =
                     cx.subscriptions.assignment().cloned().collect();
                 cx.subscriptions.begin_revocation(&assigned);
-                if commit {
-                    group.commit_positions(|_| true, left, cx);
-                }
-                if shared { assigned } else { BTreeSet::new() }
+                if cx.subscriptions.is_shared() { assigned } else { BTreeSet::new() }
             });
             Ok(begun.unwrap_or_default().into_iter().collect::<Vec<_>>())
         })?;
@@ -129,6 +126,12 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             let _leaves = Finally::new((), |()| {
                 left.set(self.with_driver(|driver| leave(driver, reason, until)));
             });
+            if !partitions.is_empty() {
+                self.await_division(false, until.min(deadline(AGREEMENT)))?;
+            }
+            if commit {
+                self.commit_at_last(until)?;
+            }
             // What was committed before goes first, and is told of first.
             self.see_commits_through(until)?;
             let member = self.with_driver(|driver| {
@@ -141,11 +144,56 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         told.and(left.into_inner())
     }
 
+    /// Commits the positions of all partitions. The group may have begun to divide them anew meanwhile: then once more.
+    fn commit_at_last(&self, until: Instant) -> Result<()> {
+        let agreed_by = until.min(deadline(AGREEMENT));
+        loop {
+            let (id, left) = self.with_driver(|driver| {
+                let now = driver.now();
+                let left = until.saturating_duration_since(now);
+                let commit = driver
+                    .machines
+                    .with_group(now, |group, cx| group.commit_positions(|_| true, left, cx));
+                Ok((commit.flatten(), left))
+            })?;
+            let Some(finished) = id.and_then(|id| self.look_at_commit(id, left)) else { break };
+            let early = matches!(finished.result, Err(Error::RebalanceInProgress));
+            // It was refused because all have joined: the answer that says so may be on its way still.
+            if early && self.await_division(true, agreed_by)? {
+                continue;
+            }
+            self.tell_of_commits(vec![finished]);
+            break;
+        }
+        Ok(())
+    }
+
+    /// Takes part in dividing the partitions, if that is what the group is about: it takes no commit until that is done. Says
+    /// whether it was, and is done. `soon`: or was about to be.
+    fn await_division(&self, soon: bool, until: Instant) -> Result<bool> {
+        let mut was = false;
+        loop {
+            let ended = self.with_driver(|driver| {
+                driver.run_through(until, |m| {
+                    let dividing = m.group.as_ref().is_some_and(|group| group.is_dividing(soon));
+                    was |= dividing;
+                    if dividing { m.step().map(Some) } else { Some(None) }
+                })
+            })?;
+            match ended {
+                Some(Some(step)) => self.take_step(step)?,
+                Some(None) => return Ok(was),
+                None => return Ok(false),
+            }
+        }
+    }
+
     /// Waits for commits that are on their way, and tells of them.
     fn see_commits_through(&self, until: Instant) -> Result<()> {
         let finished = self.with_driver(|driver| {
             driver.run_through(until, |m| {
-                m.group.as_ref().is_none_or(|group| !group.has_commits())
+                let settled = m.group.as_ref().is_none_or(|group| !group.has_commits());
+                settled.then_some(())
             })?;
             Ok(driver.machines.group.as_mut().map(Coordinator::take_finished).unwrap_or_default())
         })?;
@@ -178,7 +226,9 @@ fn leave(driver: &mut Driver, reason: &'static str, until: Instant) -> Result<()
     let Some(()) = driver.machines.with_group(now, |group, cx| group.leave(reason, cx)) else {
         return Ok(());
     };
-    driver.run_through(until, |m| m.group.as_ref().is_none_or(Coordinator::has_left)).map(drop)
+    let ended = driver
+        .run_through(until, |m| m.group.as_ref().is_none_or(Coordinator::has_left).then_some(()));
+    ended.map(drop)
 }
 
 /// Commits nothing: a loop that was left by `?` has not processed its record. Leaves the group, so that it need not wait for

@@ -27,6 +27,8 @@ enum Plan {
     Wait(Option<Result<()>>),
     /// The user's function is called.
     Call(Callback),
+    /// It is looked at before anybody is told.
+    Look(Option<Finished>),
 }
 
 /// The outcomes of commits, on their way to those who want to know.
@@ -453,6 +455,18 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         }
     }
 
+    /// As [`wait_for_commit`](Self::wait_for_commit), and says what has become of it before anybody but this caller is told,
+    /// if it is known.
+    pub(super) fn look_at_commit(&self, id: CommitId, timeout: Duration) -> Option<Finished> {
+        self.outcomes.plans.borrow_mut().insert(id, Plan::Look(None));
+        // What comes of it is in the plan.
+        let _ = self.wait_for_commit(id, timeout);
+        match self.outcomes.plans.borrow_mut().remove(&id) {
+            Some(Plan::Look(finished)) => finished,
+            _ => None,
+        }
+    }
+
     fn tell_of_finished(&self) -> Result<()> {
         let finished = self.with_driver(|driver| {
             Ok(driver.machines.group.as_mut().map(Coordinator::take_finished).unwrap_or_default())
@@ -479,6 +493,10 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
     }
 
     fn tell_of_commit(&self, finished: Finished) {
+        if let Some(Plan::Look(look)) = self.outcomes.plans.borrow_mut().get_mut(&finished.id) {
+            *look = Some(finished);
+            return;
+        }
         let Finished { id, offsets, result } = finished;
         let handled = match self.outcomes.handles.borrow_mut().get_mut(&id) {
             Some(handle) => handle.replace(result.clone()).is_none(),
@@ -493,7 +511,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                 let _user_code = self.user_code();
                 callback(&offsets, result);
             }
-            None => {
+            Some(Plan::Look(_)) | None => {
                 if let Err(error) = result.as_ref().map_err(|e| e.to_string())
                     && !handled
                 {

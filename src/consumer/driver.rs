@@ -16,6 +16,7 @@ use crate::{
         options::Resolved,
         selector::{Selector, Sockets},
     },
+    coordinator::Coordinator,
     net::{connection::later, resolver::Resolver},
 };
 
@@ -148,16 +149,19 @@ impl Driver {
         ended
     }
 
-    /// The same whatever the signals say: they stay for a call that can tell of them. Says whether the condition holds.
-    pub(crate) fn run_through(
+    /// The same whatever the signals say: they stay for a call that can tell of them. `None` when the time is over.
+    pub(crate) fn run_through<T>(
         &mut self,
         deadline: Instant,
-        holds: impl Fn(&Machines) -> bool,
-    ) -> Result<bool> {
+        mut done: impl FnMut(&mut Machines) -> Option<T>,
+    ) -> Result<Option<T>> {
         self.enter();
-        let ended = self.run(deadline, None, &mut |m| holds(m).then_some(()));
+        let ended = self.run(deadline, None, &mut done);
         self.leave();
-        Ok(ended? == Ended::Done(()))
+        Ok(match ended? {
+            Ended::Done(value) => Some(value),
+            Ended::TimedOut | Ended::Signalled => None,
+        })
     }
 
     fn run<T>(
@@ -212,6 +216,8 @@ impl Driver {
         const SHORTEST: Duration = Duration::from_millis(1);
         /// However late something is due: the caller may have begun something new.
         const LONGEST: Duration = Duration::from_secs(1);
+        let heartbeat = self.machines.group.as_ref().map(Coordinator::heartbeat_interval);
+        let longest = heartbeat.map_or(LONGEST, |interval| interval.clamp(SHORTEST, LONGEST));
         let began = now();
         if let Some(since) = self.unattended.take() {
             self.machines.group_was_away(began.saturating_duration_since(since));
@@ -233,9 +239,9 @@ impl Driver {
                 continue;
             }
             let next = self.machines.away_timeout(now);
-            let wait = next.map_or(LONGEST, |at| at.saturating_duration_since(now)).min(LONGEST);
+            let wait = next.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
             let group = self.machines.group.as_ref();
-            if group.is_none_or(|group| !group.is_alive() || group.is_quiet()) {
+            if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
                 break wait.max(SHORTEST);
             }
             self.wait(Some(wait))?;

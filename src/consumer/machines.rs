@@ -167,9 +167,10 @@ impl Machines {
 
     /// An error that the caller of `poll` has to know.
     pub fn poll_error(&mut self) -> Option<Error> {
+        let shared = self.subscriptions.is_shared();
         self.errors
             .pop_front()
-            .or_else(|| self.group.as_mut().and_then(Coordinator::poll_error))
+            .or_else(|| self.group.as_mut().and_then(|group| group.poll_error(shared)))
             .or_else(|| self.metadata.poll_error())
             .or_else(|| self.resets.poll_error())
     }

@@ -251,8 +251,7 @@ impl Membership {
     /// Sends a heartbeat if it is time for one; notices when none has arrived for too long.
     pub(super) fn beat(&mut self, lookup: &Lookup, cx: &mut Context<'_>) {
         let Some(generation) = &self.generation else { return };
-        if matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. }) {
-            // The coordinator knows that this member is there: it waits for it to answer.
+        if !self.beats() {
             return;
         }
         if self.heartbeat.is_expired(cx.now) {
@@ -354,10 +353,10 @@ impl Membership {
         self.options.instance_id.as_deref().map(ToOwned::to_owned)
     }
 
-    /// An error that the caller has to know.
-    pub(super) fn poll_error(&mut self) -> Option<Error> {
+    /// An error that the caller has to know. `shared`: whether it reads as a member.
+    pub(super) fn poll_error(&mut self, shared: bool) -> Option<Error> {
         // The caller is told first what was taken from it.
-        if let Some(fatal) = self.fatal.as_ref().filter(|_| !self.lost) {
+        if let Some(fatal) = self.fatal.as_ref().filter(|_| shared && !self.lost) {
             return Some(fatal.clone());
         }
         self.errors.pop_front()
@@ -373,6 +372,16 @@ impl Membership {
         self.lost || self.rejoin.is_some() || !matches!(self.phase, Phase::Out | Phase::Stable)
     }
 
+    /// Whether a heartbeat is due that could not be sent yet.
+    pub(super) fn owes_heartbeat(&self, now: Instant) -> bool {
+        self.generation.is_some() && self.beats() && self.heartbeat.is_due(now)
+    }
+
+    /// Whether heartbeats are sent now: while it waits for an answer to join, the coordinator knows that this member is there.
+    fn beats(&self) -> bool {
+        !matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. })
+    }
+
     /// Since when the coordinator has left a request unanswered.
     pub(super) fn unanswered(&self) -> Option<Instant> {
         match &self.phase {
@@ -383,9 +392,8 @@ impl Membership {
 
     /// When to look again although nothing came in.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let beats = !matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. });
         let heartbeat =
-            (beats && self.generation.is_some()).then(|| self.heartbeat.poll_timeout(now));
+            (self.beats() && self.generation.is_some()).then(|| self.heartbeat.poll_timeout(now));
         let retry =
             matches!(self.phase, Phase::Joinable | Phase::Syncable(_)).then_some(self.retry_at);
         let until = match &self.phase {

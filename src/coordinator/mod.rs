@@ -317,9 +317,9 @@ impl Coordinator {
         always.into_iter().chain(own).flatten().min()
     }
 
-    /// An error that the caller has to know.
-    pub fn poll_error(&mut self) -> Option<Error> {
-        let error = self.membership.poll_error().or_else(|| self.lookup.poll_error());
+    /// An error that the caller has to know. `shared`: whether it reads as a member.
+    pub fn poll_error(&mut self, shared: bool) -> Option<Error> {
+        let error = self.membership.poll_error(shared).or_else(|| self.lookup.poll_error());
         error.or_else(|| self.committed.poll_error())
     }
 
@@ -345,11 +345,18 @@ impl Coordinator {
         !self.membership.member_id.is_empty() || !self.has_left()
     }
 
-    /// Whether nothing is under way that somebody should wait for.
+    /// How often a member tells the coordinator that it lives.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.options.heartbeat_interval
+    }
+
+    /// Whether nothing is under way that somebody should wait for: no answer, and no connection for a heartbeat that is due.
+    #[must_use]
+    pub fn is_quiet(&self, now: Instant) -> bool {
         self.lookup.coordinator().is_some()
             && self.membership.heartbeat.unanswered().is_none()
+            && !self.membership.owes_heartbeat(now)
             && self.has_left()
     }
 
@@ -364,6 +371,17 @@ impl Coordinator {
             _ => GroupState::Rebalancing,
         };
         (&self.options, generation, &self.membership.member_id, state)
+    }
+
+    /// Whether the group is about to say who gets what: until it has, no commit of a member is taken. `soon`: or will be, once
+    /// all have joined.
+    #[must_use]
+    pub fn is_dividing(&self, soon: bool) -> bool {
+        match self.membership.phase {
+            Phase::Leading { .. } | Phase::Syncable(_) | Phase::Syncing { .. } => true,
+            Phase::Joining { .. } => soon,
+            _ => false,
+        }
     }
 
     /// Whether this is a member as far as is known.

@@ -210,6 +210,8 @@ impl Coordinator {
         let there = |p: &&TopicPartition| auto_commit && count(p.topic(), cx).is_some();
         let there: BTreeSet<_> = partitions.iter().filter(there).cloned().collect();
         let commit = self.commit_positions(|p| there.contains(p), patience, cx);
+        // Now: whoever asked for a step waits for what comes in, and nothing would before this has gone out.
+        self.commits.poll(&self.membership, &mut self.lookup, cx);
         Handover { partitions, commit, until: later(cx.now, patience) }
     }
 

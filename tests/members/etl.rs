@@ -39,7 +39,14 @@ type Read = Arc<Mutex<BTreeMap<i32, Vec<i64>>>>;
 
 /// Reads for so many polls, a few records each, and closes.
 fn read_some(broker: &ScriptedBroker, strategy: &str, polls: usize, read: &Read) {
+    let failed = Arc::new(Mutex::new(Vec::new()));
+    let failures = failed.clone();
     let consumer = member(broker)
+        .default_offset_commit_callback(move |offsets, result| {
+            if let Err(error) = result {
+                failures.lock().unwrap().push(format!("{offsets:?}: {error}"));
+            }
+        })
         .partition_assignment_strategy(strategy)
         .enable_auto_commit(true)
         .max_poll_records(9)
@@ -54,6 +61,7 @@ fn read_some(broker: &ScriptedBroker, strategy: &str, polls: usize, read: &Read)
         }
     }
     consumer.close().unwrap();
+    assert_eq!(*failed.lock().unwrap(), [""; 0], "{strategy}");
 }
 
 fn all_is_read_once_and_in_order(strategy: &str) {

@@ -17,7 +17,7 @@ use kafka_blocking::{
 };
 use scripted_broker::{GroupView, ScriptedBroker};
 
-use crate::support::{LONG, builder};
+use crate::support::{LONG, builder, take};
 
 /// How long a member that is driven with others waits for records in its turn.
 pub(crate) const TURN: Duration = Duration::from_millis(3);
@@ -197,6 +197,22 @@ fn are_settled(consumers: &[&KafkaConsumer], partitions: usize) -> bool {
     standings.iter().all(|s| s.state == GroupState::Stable)
         && generations.len() == 1
         && (all.len(), distinct.len()) == (partitions, partitions)
+}
+
+/// The first of these records of a partition of `t`, or the next one that comes.
+#[track_caller]
+pub(crate) fn first_of(
+    records: &[ConsumerRecord],
+    partition: i32,
+    consumer: &KafkaConsumer,
+) -> i64 {
+    let mut all = records.to_vec();
+    loop {
+        if let Some(record) = all.iter().find(|record| record.partition() == partition) {
+            return record.offset();
+        }
+        all = take(consumer, 1);
+    }
 }
 
 /// Polls until an error comes.

@@ -43,8 +43,9 @@ fn fault_128_a_member_closes_while_it_waits_for_the_others_to_join() {
 #[test]
 fn fault_128_a_member_closes_while_it_waits_for_its_assignment() {
     let broker = broker_with(2, 0);
-    let peer = MemberScript::new(["t"]).role(Role::Leader).assigns(Assigns::Never);
-    broker.group("g").add(peer);
+    let peer = broker.group("g").add(MemberScript::new(["t"]).role(Role::Leader));
+    broker.wait_for_group("g", |group| group.is_stable_with(1));
+    broker.group("g").change_scripted(peer, |script| script.assigns = Assigns::Never);
     let consumer = reader(&broker, &Diary::default());
     drive(&[&consumer], "it waits", || count::<SyncGroupRequest>(&broker) == 1);
     ends_soon("close", MOST, || consumer.close()).unwrap();
@@ -65,6 +66,40 @@ fn fault_128_a_member_closes_while_others_wait_for_it() {
     let group = broker.wait_for_group("g", |group| group.is_stable_with(1));
     let committed: i64 = (0..2).filter_map(|p| group.committed(tp(p))).sum();
     assert_eq!(committed, 3, "what was handed out is committed");
+}
+
+#[test]
+fn fault_128_a_member_that_closes_while_the_group_divides_has_what_it_read_committed() {
+    let broker = broker_with(2, 4);
+    let script = MemberScript::new(["t"]).protocols(["cooperative-sticky"]).role(Role::Leader);
+    let peer = broker.group("g").add(script.assigns_with(|members| {
+        let others = members.iter().filter(|m| !m.member_id.starts_with("scripted"));
+        let bytes = scripted_broker::assignment_bytes([("t", 0), ("t", 1)]);
+        others.map(|m| (m.member_id.clone(), bytes.clone())).collect()
+    }));
+    let diary = Diary::default();
+    let failed = Diary::default();
+    let failures = failed.clone();
+    let builder = member(&broker)
+        .partition_assignment_strategy("cooperative-sticky")
+        .enable_auto_commit(true)
+        .auto_commit_interval_ms(60_000)
+        .default_offset_commit_callback(move |_, result| {
+            if result.is_err() {
+                failures.write("failed", &[]);
+            }
+        });
+    let consumer = subscribed(builder, &diary);
+    take(&consumer, 8);
+    broker.group("g").change_scripted(peer, |script| script.syncs_after = SHORT);
+    let synced = count::<SyncGroupRequest>(&broker);
+    broker.group("g").trigger_rebalance();
+    drive(&[&consumer], "it waits", || count::<SyncGroupRequest>(&broker) > synced);
+    ends_soon("close", MOST + SHORT, || consumer.close()).unwrap();
+    let group = view(&broker);
+    assert_eq!((group.committed(tp(0)), group.committed(tp(1))), (Some(4), Some(4)));
+    assert_eq!(diary.take(), ["assigned t-0 t-1", "revoked t-0 t-1"]);
+    assert_eq!((failed.take(), leaves(&broker)), (vec![], 1));
 }
 
 fn in_trouble(trouble: impl FnOnce(&ScriptedBroker)) -> (ScriptedBroker, KafkaConsumer, Diary) {

@@ -153,7 +153,7 @@ impl SimulatedConsumer {
             }
             let wait = next.map_or(LONGEST, |at| at.saturating_duration_since(now)).min(LONGEST);
             let group = self.machines.group.as_ref();
-            if group.is_none_or(|group| !group.is_alive() || group.is_quiet()) {
+            if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
                 break wait.max(SHORTEST);
             }
             let at = (now + wait.max(SPIN)).min(until);
