@@ -455,12 +455,19 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         }
     }
 
-    /// As [`wait_for_commit`](Self::wait_for_commit), and says what has become of it before anybody but this caller is told,
-    /// if it is known.
+    /// As [`wait_for_commit`](Self::wait_for_commit) whatever the signals say, and says what has become of it before anybody
+    /// but this caller is told, if it is known.
     pub(super) fn look_at_commit(&self, id: CommitId, timeout: Duration) -> Option<Finished> {
         self.outcomes.plans.borrow_mut().insert(id, Plan::Look(None));
+        let until = deadline(timeout);
+        let waited = self.with_driver(|driver| {
+            driver.run_through(until, |m| {
+                let pending = m.group.as_ref().is_some_and(|group| group.is_pending(id));
+                (!pending).then_some(())
+            })
+        });
         // What comes of it is in the plan.
-        let _ = self.wait_for_commit(id, timeout);
+        let _ = waited.and_then(|_| self.tell_of_finished());
         match self.outcomes.plans.borrow_mut().remove(&id) {
             Some(Plan::Look(finished)) => finished,
             _ => None,
