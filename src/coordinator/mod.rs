@@ -122,7 +122,7 @@ impl Coordinator {
     pub fn leave(&mut self, reason: &'static str, cx: &mut Context<'_>) {
         // One that is under way still, of a membership before, goes on.
         let leaving = Leaving::begin(&mut self.membership, reason, cx.now);
-        self.leaving = leaving.or(self.leaving.take());
+        self.leaving = leaving.or_else(|| self.leaving.take());
         self.membership.forget();
         // What the others read is no concern of ours any more.
         cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
