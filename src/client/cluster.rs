@@ -78,6 +78,14 @@ impl Cluster {
         }
     }
 
+    /// There is no such topic, as far as an answer about all topics tells.
+    pub fn set_missing(&mut self, name: &Arc<str>) {
+        let topic = self.topics.entry(name.clone()).or_default();
+        if topic.error.replace(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION).is_none() {
+            self.changes += 1;
+        }
+    }
+
     /// Forgets all topics but these.
     pub fn retain(&mut self, wanted: impl Fn(&str, bool) -> bool) {
         let before = self.topics.len();

@@ -25,6 +25,9 @@ mod query;
 pub use query::Query;
 use query::{Asking, Verdict};
 
+/// Before this version a topic that is named may be created by that, so that without leave all are asked about.
+const CHOSEN: i16 = 4;
+
 /// For how long a node that was silent to somebody is not asked, if there are others.
 const AVOIDANCE: Duration = Duration::from_secs(5);
 
@@ -47,6 +50,8 @@ pub struct Metadata {
     refresh: Inquiry,
     /// The answer that is waited for tells all topics there are.
     tells_all: bool,
+    /// What it does not name may be created by asking for it.
+    creates: bool,
     refreshed: Option<Instant>,
     retry_backoff: Duration,
     asking: Option<Asking>,
@@ -79,6 +84,7 @@ impl Metadata {
             needed: true,
             refresh: Inquiry::new(retry_backoff, now),
             tells_all: false,
+            creates: false,
             refreshed: None,
             retry_backoff,
             asking: None,
@@ -290,6 +296,7 @@ impl Metadata {
         // creates nothing.
         let own = self.wanted.also.is_empty() && self.wanted.group_is_ours();
         let create = self.options.allow_auto_create && own && !self.tells_all;
+        self.creates = create;
         match send(node, topics.as_ref(), create, client, now) {
             Ok(id) => {
                 self.refresh.sent(id, node, now);
@@ -364,6 +371,15 @@ impl Metadata {
     ) {
         let before = leaders(&self.cluster);
         self.cluster.update(version, response, |name, internal| self.wanted.wants(name, internal));
+        if version < CHOSEN && !self.creates && !self.tells_all {
+            // All were asked about: what was wanted and is not in the answer is not there.
+            let told: BTreeSet<_> =
+                response.topics.iter().filter_map(|t| t.name.as_deref()).collect();
+            let wanted = self.wanted.named().unwrap_or_default().into_iter();
+            let wanted: BTreeSet<_> = wanted.chain(self.wanted.others().cloned()).collect();
+            let missing = wanted.iter().filter(|name| !told.contains(&***name));
+            missing.for_each(|name| self.cluster.set_missing(name));
+        }
         if self.tells_all {
             let named: BTreeSet<_> =
                 response.topics.iter().filter_map(|t| t.name.as_deref()).collect();
@@ -473,8 +489,7 @@ fn send(
 }
 
 fn request(version: i16, topics: Option<&BTreeSet<Arc<str>>>, create: bool) -> MetadataRequest {
-    // Before version 4 a topic that is named may be created by that, so that without leave all are asked about.
-    let chosen = version >= 4;
+    let chosen = version >= CHOSEN;
     let named = topics.filter(|names| create || chosen || names.is_empty());
     let request = named.map_or_else(MetadataRequest::all_topics, |names| {
         MetadataRequest::topics(names.iter().map(|name| name.to_string()))

@@ -53,6 +53,8 @@ pub(super) struct Commits {
     flight: Option<Flight>,
     finished: VecDeque<Finished>,
     retry_at: Option<Instant>,
+    /// No commit is late before this: there may be thousands, and they are not looked at each time.
+    late_at: Option<Instant>,
     retry_backoff: Duration,
     next_id: CommitId,
 }
@@ -88,6 +90,7 @@ impl Commits {
             flight: None,
             finished: VecDeque::new(),
             retry_at: None,
+            late_at: None,
             retry_backoff,
             next_id: 1,
         }
@@ -105,6 +108,8 @@ impl Commits {
     ) -> CommitId {
         let id = self.next_id;
         self.next_id += 1;
+        let late = later(now, timeout);
+        self.late_at = Some(self.late_at.map_or(late, |at| at.min(late)));
         let outcome = offsets.is_empty().then_some(Ok(()));
         let (stored, obstacle) = (BTreeSet::new(), None);
         let since = now;
@@ -217,7 +222,8 @@ impl Commits {
     }
 
     pub(super) fn is_pending(&self, id: CommitId) -> bool {
-        self.queue.iter().any(|c| c.id == id)
+        // They stand in the order of their names.
+        self.queue.binary_search_by_key(&id, |c| c.id).is_ok()
     }
 
     pub(super) fn has_work(&self) -> bool {
@@ -233,10 +239,7 @@ impl Commits {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        // Those that are decided and wait for another have nothing to wait for.
-        let open = self.queue.iter().filter(|c| c.outcome.is_none());
-        let late = open.map(|c| later(c.since, c.timeout)).min();
-        [self.retry_at, late].into_iter().flatten().min()
+        [self.retry_at, self.late_at].into_iter().flatten().min()
     }
 
     // Helpers
@@ -362,6 +365,9 @@ impl Commits {
     }
 
     fn drop_late(&mut self, lookup: &Lookup, cx: &Context<'_>) {
+        if self.late_at.is_none_or(|at| cx.now < at) {
+            return;
+        }
         for commit in self.queue.iter_mut().filter(|c| c.outcome.is_none()) {
             if cx.now >= later(commit.since, commit.timeout) {
                 let around = [
@@ -372,6 +378,8 @@ impl Commits {
                     Some(Err(timed_out(commit.timeout, commit.obstacle.as_ref(), around)));
             }
         }
+        let open = self.queue.iter().filter(|c| c.outcome.is_none());
+        self.late_at = open.map(|c| later(c.since, c.timeout)).min();
     }
 
     /// Another node coordinates by now: what the old one was sent goes there, and is not waited for.
@@ -521,4 +529,43 @@ fn timed_out(
         parts.push("no answer".to_owned());
     }
     Error::Timeout { operation: "commit", after, cause: parts.join("; ").into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::disallowed_methods, reason = "any time will do: nothing waits for it")]
+    fn any_time() -> Instant {
+        Instant::now()
+    }
+
+    fn offsets(offset: i64) -> Offsets {
+        [(TopicPartition::new("t", 0), OffsetAndMetadata::new(offset))].into()
+    }
+
+    #[test]
+    fn a_commit_that_is_decided_and_waits_for_another_keeps_nobody_awake() {
+        let (now, second) = (any_time(), Duration::from_secs(1));
+        let mut commits = Commits::new(second / 10);
+        commits.start(offsets(5), None, second * 60, now);
+        commits.start(offsets(9), None, second, now);
+        assert_eq!(commits.poll_timeout(), Some(now + second));
+        commits.queue[1].outcome = Some(Err(timed_out(second, None, [])));
+        assert_eq!(commits.poll_timeout(), Some(now + second * 60));
+    }
+
+    #[test]
+    fn fault_142_what_is_newer_counts_also_where_it_was_given_up_and_not_where_it_was_refused() {
+        let (now, second) = (any_time(), Duration::from_secs(1));
+        let mut commits = Commits::new(second / 10);
+        commits.start(offsets(5), None, second * 60, now);
+        commits.start(offsets(9), None, second, now);
+        commits.queue[1].outcome = Some(Err(timed_out(second, None, [])));
+        assert_eq!(commits.newest(), offsets(9));
+        commits.queue[1].outcome = Some(Err(Error::RebalanceInProgress));
+        assert_eq!(commits.newest(), offsets(5));
+        commits.queue[0].stored = [TopicPartition::new("t", 0)].into();
+        assert!(commits.newest().is_empty());
+    }
 }

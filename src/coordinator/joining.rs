@@ -43,8 +43,6 @@ impl Membership {
             return self.fail(cx.client.unsupported::<JoinGroupRequest>(node), cx.now);
         };
         let reason = self.rejoin.take().unwrap_or_else(|| "to join".into());
-        // What it would see now is what it joins for.
-        self.leading = None;
         self.joined = cx.subscriptions.subscription().cloned().unwrap_or_default();
         // What has changed since it was made is the next leader's business.
         self.leading = None;

@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, panic::catch_unwind, thread, time::Duration};
 
 use kafka_blocking::{
-    KafkaConsumer, Result,
+    BoxError, Error, KafkaConsumer, Result,
     protocol::{heartbeat::HeartbeatRequest, offset_commit::OffsetCommitRequest},
 };
 use scripted_broker::ScriptedBroker;
@@ -174,6 +174,29 @@ fn behaviour_18_what_was_read_and_committed_at_the_close_is_not_read_again() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), 200);
+}
+
+#[test]
+fn fault_137_a_record_that_a_deserializer_refuses_is_not_committed() {
+    let broker = broker_with(1, 0);
+    broker.append("t", 0, ["a", "b", "damaged", "d"]);
+    let consumer = automatic(&broker)
+        .value_deserializer(|bytes: &[u8]| match bytes {
+            b"damaged" => Err(BoxError::from("the test refuses it")),
+            _ => Ok(bytes.len()),
+        })
+        .build()
+        .unwrap();
+    let polled = consumer.poll(LONG).unwrap();
+    assert_eq!(polled.count(), 2);
+    for _ in 0..3 {
+        let_the_keeper_work(&broker);
+        assert!(matches!(consumer.poll(LONG), Err(Error::Deserialization(_))));
+        assert!(committed(&broker, 0).unwrap_or(0) <= 2);
+    }
+    consumer.close().unwrap();
+    assert_eq!(committed(&broker, 0), Some(2));
+    assert_eq!(next_owner_begins_at(&broker), 2);
 }
 
 #[test]

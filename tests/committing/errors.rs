@@ -58,6 +58,29 @@ fn behaviour_52_refusals_of_a_commit_are_raised_as_what_they_are() {
 }
 
 #[test]
+fn behaviour_52_a_member_whose_place_another_one_has_commits_nothing_any_more_and_closes_in_peace()
+{
+    let broker = broker_with(1, 3);
+    let consumer = automatic(&broker)
+        .auto_commit_interval_ms(60_000)
+        .group_instance_id("till-3")
+        .build()
+        .unwrap();
+    take(&consumer, 3);
+    broker.on::<OffsetCommitRequest>().once().fail(ErrorCode::FENCED_INSTANCE_ID);
+    let is_fenced = |result: Result<(), Error>| matches!(result, Err(Error::FencedInstanceId { group_instance_id }) if &*group_instance_id == "till-3");
+    assert!(is_fenced(consumer.commit()));
+    assert!(is_fenced(consumer.commit()), "for good");
+    assert!(is_fenced(consumer.commit_async().map(drop)));
+    for _ in 0..2 {
+        assert!(is_fenced(ends_within(SOON, "poll()", || consumer.poll(LONG).map(drop))));
+    }
+    assert!(is_fenced(consumer.next().unwrap().map(drop)));
+    consumer.close().unwrap();
+    assert_eq!((committed(&broker, 0), count::<OffsetCommitRequest>(&broker)), (None, 1));
+}
+
+#[test]
 fn behaviour_52_what_a_commit_waits_for_keeps_or_drops_the_coordinator() {
     let looked_up = |code| {
         let broker = broker_with(1, 3);

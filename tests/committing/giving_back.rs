@@ -4,9 +4,12 @@ use std::{thread, time::Duration};
 
 use kafka_blocking::{
     Error, ErrorCode,
-    protocol::{leave_group::LeaveGroupRequest, offset_commit::OffsetCommitRequest},
+    protocol::{
+        join_group::JoinGroupRequest, leave_group::LeaveGroupRequest,
+        offset_commit::OffsetCommitRequest,
+    },
 };
-use scripted_broker::MemberScript;
+use scripted_broker::{LoggedRequest, MemberScript};
 
 use crate::{
     GROUP, automatic, committed, count, manual,
@@ -135,4 +138,53 @@ fn close_tries_its_commit_again_where_that_may_help() {
     broker.on::<OffsetCommitRequest>().after(2).once().close();
     consumer.close().unwrap();
     assert_eq!(committed(&broker, 0), Some(4));
+}
+
+#[test]
+fn close_in_the_midst_of_a_rebalance_does_not_wait_for_the_others() {
+    let broker = broker_with(2, 5);
+    let consumer = automatic(&broker).auto_commit_interval_ms(NEVER).build().unwrap();
+    take(&consumer, 10);
+    // The other one does not join again, so this one will wait.
+    broker.group(GROUP).add(MemberScript::new(["t"]).joins_after(Duration::MAX));
+    wait_until("a share of it", || {
+        consumer.poll(Duration::from_millis(5)).unwrap();
+        broker.group(GROUP).view().is_stable_with(2)
+    });
+    broker.group(GROUP).trigger_rebalance();
+    let id = consumer.group_metadata().unwrap().member_id;
+    let joins = || broker.group(GROUP).view().member(&id).is_some_and(|m| m.is_joining);
+    wait_until("it waits", || {
+        consumer.poll(Duration::from_millis(5)).unwrap();
+        joins()
+    });
+    let mut once = Some(consumer);
+    ends_within(Duration::ZERO, "close()", || {
+        if let Some(consumer) = once.take() {
+            consumer.close().unwrap();
+        }
+    });
+    assert!(broker.group(GROUP).view().member(&id).is_none(), "it has left");
+    assert_eq!((committed(&broker, 0), committed(&broker, 1)), (Some(5), Some(5)));
+}
+
+#[test]
+fn polls_of_no_time_commit_before_they_join_anew() {
+    let broker = broker_with(2, 5);
+    let consumer = automatic(&broker).auto_commit_interval_ms(NEVER).build().unwrap();
+    take(&consumer, 10);
+    broker.on::<OffsetCommitRequest>().delay(Duration::from_millis(60));
+    broker.group(GROUP).add(MemberScript::new(["t"]));
+    wait_until("a share of it", || {
+        assert!(consumer.poll(Duration::ZERO).unwrap().is_empty());
+        consumer.assignment().unwrap().len() == 1
+    });
+    assert_eq!((committed(&broker, 0), committed(&broker, 1)), (Some(5), Some(5)));
+    let requests = broker.requests();
+    let at = |is: fn(&LoggedRequest) -> bool| requests.iter().rposition(is).unwrap();
+    let (commit, join) =
+        (at(LoggedRequest::is::<OffsetCommitRequest>), at(LoggedRequest::is::<JoinGroupRequest>));
+    assert!(commit < join);
+    let gap = requests[join].at - requests[commit].at;
+    assert!(gap >= Duration::from_millis(60), "it waited for the answer: {gap:?}");
 }

@@ -1,6 +1,13 @@
 //! Commits that do not get through at first: they are tried again, in their order, and never dropped in silence.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+        mpsc,
+    },
+    time::Duration,
+};
 
 use kafka_blocking::{
     Error, ErrorCode,
@@ -183,6 +190,29 @@ fn fault_164_one_commit_per_record_at_a_slow_coordinator_breaks_nothing() {
     // One request at a time takes with it all that has come meanwhile.
     assert!(sent(&broker).len() < 200, "{} requests", sent(&broker).len());
     assert!(sent(&broker).is_sorted());
+}
+
+#[test]
+fn fault_164_thousands_of_commits_wait_for_a_coordinator_that_says_nothing_and_go_in_one_request() {
+    const COMMITS: i64 = 4_000;
+    let broker = broker_with(1, 1);
+    let consumer = manual(&broker).build().unwrap();
+    take(&consumer, 1);
+    broker.on::<OffsetCommitRequest>().once().silence();
+    let told = Arc::new(AtomicI64::new(0));
+    for offset in 1..=COMMITS {
+        let told = told.clone();
+        let callback = move |_: &_, result: Result<(), _>| {
+            assert_eq!(told.fetch_add(1, Ordering::Relaxed) + 1, offset, "in their order");
+            assert!(result.is_ok());
+        };
+        consumer.commit_offsets_async_then([(("t", 0), offset)], callback).unwrap();
+    }
+    assert_eq!(sent(&broker), [1]);
+    broker.close_connections(1);
+    consumer.commit().unwrap();
+    assert_eq!(told.load(Ordering::Relaxed), COMMITS);
+    assert_eq!(sent(&broker), [1, 1], "the position, which was committed last");
 }
 
 #[test]

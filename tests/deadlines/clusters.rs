@@ -11,9 +11,48 @@ use socket2::{Domain, Socket, Type};
 use std::time::Duration;
 
 use crate::{
-    dead::{Causes, calls_end_in_time},
+    dead::{Causes, Check, calls_end_in_time},
+    members::members_end_in_time,
     support::{append, broker_with},
 };
+
+/// Two tests of each cluster: one without a group, and one of members.
+macro_rules! check_all {
+    ($($cluster:ident: $calls:ident, $members:ident;)*) => {
+        $(
+            #[test]
+            fn $calls() {
+                $cluster(calls_end_in_time);
+            }
+
+            #[test]
+            fn $members() {
+                $cluster(members_end_in_time);
+            }
+        )*
+    };
+}
+
+check_all! {
+    gone:
+        fault_241_calls_end_in_time_when_all_brokers_are_gone,
+        fault_241_members_end_in_time_when_all_brokers_are_gone;
+    paused:
+        fault_241_calls_end_in_time_when_the_broker_is_paused,
+        fault_241_members_end_in_time_when_the_broker_is_paused;
+    silent:
+        fault_241_calls_end_in_time_when_a_broker_reads_on_and_says_nothing,
+        fault_241_members_end_in_time_when_a_broker_reads_on_and_says_nothing;
+    garbage:
+        fault_241_calls_end_in_time_when_a_broker_says_garbage,
+        fault_241_members_end_in_time_when_a_broker_says_garbage;
+    only_api_versions:
+        fault_241_calls_end_in_time_when_a_broker_answers_only_api_versions,
+        fault_241_members_end_in_time_when_a_broker_answers_only_api_versions;
+    black_hole:
+        fault_241_calls_end_in_time_when_packets_to_the_broker_are_dropped,
+        fault_241_members_end_in_time_when_packets_to_the_broker_are_dropped;
+}
 
 fn broker() -> ScriptedBroker {
     let broker = broker_with(2, 0);
@@ -21,37 +60,32 @@ fn broker() -> ScriptedBroker {
     broker
 }
 
-#[test]
-fn fault_241_calls_end_in_time_when_all_brokers_are_gone() {
+fn gone(check: Check) {
     let broker = broker();
-    calls_end_in_time(&broker.address(), || broker.stop(1), Causes(&["refused"]));
+    check(&broker.address(), &mut || broker.stop(1), Causes(&["refused"]));
 }
 
-#[test]
-fn fault_241_calls_end_in_time_when_the_broker_is_paused() {
+fn paused(check: Check) {
     let broker = broker();
     let causes = Causes(&["was not answered within", "ApiVersions"]);
-    calls_end_in_time(&broker.address(), || broker.pause(1), causes);
+    check(&broker.address(), &mut || broker.pause(1), causes);
 }
 
-#[test]
-fn fault_241_calls_end_in_time_when_a_broker_reads_on_and_says_nothing() {
+fn silent(check: Check) {
     let broker = broker();
     let causes = Causes(&["was not answered within", "ApiVersions"]);
-    calls_end_in_time(&broker.address(), || broker.on_any().silence(), causes);
+    check(&broker.address(), &mut || broker.on_any().silence(), causes);
 }
 
-#[test]
-fn fault_241_calls_end_in_time_when_a_broker_says_garbage() {
+fn garbage(check: Check) {
     let broker = broker();
-    let die = || broker.on_any().bytes([0xa5; 64]);
-    calls_end_in_time(&broker.address(), die, Causes(&["a frame of"]));
+    let mut die = || broker.on_any().bytes([0xa5; 64]);
+    check(&broker.address(), &mut die, Causes(&["a frame of"]));
 }
 
-#[test]
-fn fault_241_calls_end_in_time_when_a_broker_answers_only_api_versions() {
+fn only_api_versions(check: Check) {
     let broker = broker();
-    let die = || {
+    let mut die = || {
         broker.on::<MetadataRequest>().silence();
         broker.on::<ListOffsetsRequest>().silence();
         broker.on::<FetchRequest>().silence();
@@ -63,18 +97,17 @@ fn fault_241_calls_end_in_time_when_a_broker_answers_only_api_versions() {
         broker.on::<LeaveGroupRequest>().silence();
     };
     let causes = Causes(&["ListOffsets", "Metadata", "Offset", "FindCoordinator", "Heartbeat"]);
-    calls_end_in_time(&broker.address(), die, causes);
+    check(&broker.address(), &mut die, causes);
 }
 
-#[test]
-fn fault_241_calls_end_in_time_when_packets_to_the_broker_are_dropped() {
+fn black_hole(check: Check) {
     let broker = broker();
     let mut hole = None;
-    let die = || {
+    let mut die = || {
         broker.stop(1);
         hole = Some(BlackHole::at(&broker));
     };
-    calls_end_in_time(&broker.address(), die, Causes(&["connecting", "nothing came within"]));
+    check(&broker.address(), &mut die, Causes(&["connecting", "nothing came within"]));
     drop(hole);
 }
 

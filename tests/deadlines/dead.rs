@@ -5,7 +5,6 @@ use std::{thread, time::Duration};
 use kafka_blocking::{ConsumerBuilder, Error, KafkaConsumer};
 
 use crate::{
-    members::Members,
     methods::{ANSWERS_ALONE, API, ASKS, Asks, READS, Reads, UNREAD},
     support::{self, builder, ends_within, timed},
 };
@@ -18,16 +17,17 @@ const TIMES: [Duration; 3] = [GIVEN, Duration::from_millis(1), Duration::ZERO];
 #[derive(Clone, Copy)]
 pub(crate) struct Causes(pub(crate) &'static [&'static str]);
 
+/// Lets a cluster at an address die, and looks whether what is called then ends in time and names one of the causes.
+pub(crate) type Check = fn(&str, &mut dyn FnMut(), Causes);
+
 /// Builds a consumer for each method at `address`, where partition 0 of `t` has one record and partition 1 none; lets the
 /// cluster die, and calls all methods side by side, each again and again.
-pub(crate) fn calls_end_in_time(address: &str, die: impl FnOnce(), causes: Causes) {
+pub(crate) fn calls_end_in_time(address: &str, die: &mut dyn FnMut(), causes: Causes) {
     let asking: Vec<_> = ASKS.iter().map(|asks| (asks, consumer_at(address))).collect();
     let reading: Vec<_> = READS.iter().map(|reads| (reads, consumer_at(address))).collect();
     let (iterating, alone) = (consumer_at(address), consumer_at(address));
-    let members = Members::at(address);
     die();
     let consumers = thread::scope(|scope| {
-        members.call(scope, address, causes);
         let mut threads = vec![
             scope.spawn(move || iteration_ends(iterating)),
             scope.spawn(move || needs_no_broker(alone)),

@@ -4,12 +4,15 @@ use std::{thread, time::Duration};
 
 use kafka_blocking::{
     ConsumerHandle, Error, KafkaConsumer,
-    protocol::{fetch::FetchRequest, list_offsets::ListOffsetsRequest, metadata::MetadataRequest},
+    protocol::{
+        fetch::FetchRequest, list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
+        offset_commit::OffsetCommitRequest, offset_fetch::OffsetFetchRequest,
+    },
 };
 use scripted_broker::ScriptedBroker;
 
 use crate::{
-    methods::{ASKS, READS, UNREAD},
+    methods::{ASKS, COMMITS, READS, UNREAD},
     support::{append, broker_with, builder, ends_within, fetches, offsets, take, wait_until},
 };
 
@@ -66,10 +69,14 @@ fn endless() -> (ScriptedBroker, KafkaConsumer) {
         .request_timeout_ms(100)
         .default_api_timeout_ms(u128::MAX)
         .consumer_timeout_ms(Duration::MAX)
+        .group_id("g")
+        .enable_auto_commit(false)
         .build()
         .unwrap();
     consumer.assign([("t", 0)]).unwrap();
     take(&consumer, 1);
+    broker.on::<OffsetCommitRequest>().swallow();
+    broker.on::<OffsetFetchRequest>().swallow();
     consumer.assign([("t", 0), UNREAD]).unwrap();
     broker.on::<MetadataRequest>().swallow();
     broker.on::<ListOffsetsRequest>().swallow();
@@ -97,7 +104,7 @@ fn only_a_wakeup_ends(name: &str, call: impl Fn(&KafkaConsumer) -> Result<(), Er
 #[test]
 fn fault_242_calls_of_the_longest_time_last_until_they_are_woken() {
     thread::scope(|scope| {
-        for asks in &ASKS {
+        for asks in ASKS.iter().chain(&COMMITS) {
             scope.spawn(|| only_a_wakeup_ends(asks.operation, asks.by_default));
             scope.spawn(|| only_a_wakeup_ends(asks.operation, |c| (asks.within)(c, Duration::MAX)));
         }
@@ -116,6 +123,19 @@ fn fault_242_questions_of_no_time_end_at_once_and_leave_nothing_in_the_way_of_th
     for asks in &ASKS {
         let consumer = builder(broker.address()).build().unwrap();
         consumer.assign([UNREAD]).unwrap();
+        for timeout in [Duration::ZERO, Duration::from_millis(1)] {
+            match ends_within(timeout, asks.operation, || (asks.within)(&consumer, timeout)) {
+                Ok(()) => {}
+                Err(Error::Timeout { operation, .. }) => assert_eq!(operation, asks.operation),
+                Err(other) => panic!("{}: {other:?}", asks.operation),
+            }
+        }
+        (asks.by_default)(&consumer).unwrap();
+    }
+    for (n, asks) in COMMITS.iter().enumerate() {
+        let consumer = builder(broker.address()).group_id(format!("group-{n}")).build().unwrap();
+        consumer.assign([("t", 0)]).unwrap();
+        take(&consumer, 1);
         for timeout in [Duration::ZERO, Duration::from_millis(1)] {
             match ends_within(timeout, asks.operation, || (asks.within)(&consumer, timeout)) {
                 Ok(()) => {}

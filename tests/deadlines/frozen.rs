@@ -10,7 +10,8 @@ use rustix::process::{
 };
 
 use crate::{
-    dead::{Causes, calls_end_in_time},
+    dead::{Causes, Check, calls_end_in_time},
+    members::members_end_in_time,
     support::{append, broker_with},
 };
 
@@ -20,18 +21,29 @@ const IS_THE_BROKER: &str = "KAFKA_BLOCKING_TEST_BROKER";
 /// What stands before its address in the line that it prints.
 const LISTENING: &str = "the broker listens at ";
 
+/// The test that is the broker, in the other process.
+const TEST: &str = "frozen::fault_241_calls_end_in_time_when_the_brokers_process_stands_still";
+
 #[test]
 fn fault_241_calls_end_in_time_when_the_brokers_process_stands_still() {
     if std::env::var_os(IS_THE_BROKER).is_some() {
         return serve();
     }
-    let test = "frozen::fault_241_calls_end_in_time_when_the_brokers_process_stands_still";
-    let broker = BrokerProcess::start(test);
-    let causes = Causes(&["was not answered within", "ApiVersions"]);
-    calls_end_in_time(&broker.address, || broker.freeze(), causes);
+    stands_still(calls_end_in_time);
 }
 
-/// This test once more, in a process of its own that is a broker as long as its input is open.
+#[test]
+fn fault_241_members_end_in_time_when_the_brokers_process_stands_still() {
+    stands_still(members_end_in_time);
+}
+
+fn stands_still(check: Check) {
+    let broker = BrokerProcess::start(TEST);
+    let causes = Causes(&["was not answered within", "ApiVersions"]);
+    check(&broker.address, &mut || broker.freeze(), causes);
+}
+
+/// The first test once more, in a process of its own that is a broker as long as its input is open.
 struct BrokerProcess {
     child: Child,
     address: String,

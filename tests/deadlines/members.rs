@@ -1,6 +1,9 @@
 //! What holds of members of a group on a cluster that has died: every method that blocks, and every way to end.
 
-use std::{thread::Scope, time::Duration};
+use std::{
+    thread::{self, Scope},
+    time::Duration,
+};
 
 use kafka_blocking::{ConsumerBuilder, KafkaConsumer};
 
@@ -31,8 +34,16 @@ const ENDS: [End; 6] = [
 /// How many consumers end in each way: a machine that is busy may make one of them late.
 const EACH: usize = 2;
 
+/// Builds members at `address`, as [`calls_end_in_time`](crate::dead::calls_end_in_time) does consumers; lets the cluster
+/// die, and calls all methods side by side.
+pub(crate) fn members_end_in_time(address: &str, die: &mut dyn FnMut(), causes: Causes) {
+    let members = Members::at(address);
+    die();
+    thread::scope(|scope| members.call(scope, address, causes));
+}
+
 /// Consumers in groups of their own, built while the cluster lives.
-pub(crate) struct Members {
+struct Members {
     committing: Vec<(&'static Asks, KafkaConsumer)>,
     reading: Vec<(&'static Reads, KafkaConsumer)>,
     joining: Vec<(&'static Reads, KafkaConsumer)>,
@@ -41,7 +52,7 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    pub(crate) fn at(address: &str) -> Self {
+    fn at(address: &str) -> Self {
         let mut group = 0;
         let mut builder = || {
             group += 1;
@@ -61,12 +72,7 @@ impl Members {
     }
 
     /// Calls all methods, each on a thread of its own.
-    pub(crate) fn call<'scope>(
-        self,
-        scope: &'scope Scope<'scope, '_>,
-        address: &'scope str,
-        causes: Causes,
-    ) {
+    fn call<'scope>(self, scope: &'scope Scope<'scope, '_>, address: &'scope str, causes: Causes) {
         for (asks, consumer) in self.committing {
             scope.spawn(move || asking_fails(asks, consumer, address, causes));
         }

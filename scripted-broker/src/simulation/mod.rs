@@ -23,8 +23,8 @@ mod network;
 pub use group::{
     Entry, GroupSimulation, Happened, ListenerHabits, MemberId, SimulatedConsumer, Taken,
 };
-pub use network::{Attempt, Names, Reach};
 use network::{ALL, Event, Network};
+pub use network::{Attempt, Names, Reach};
 
 /// A record that has come out of the machines.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -325,12 +325,7 @@ impl Network {
     }
 
     /// Lets the client read what has arrived, in pieces as they come; leaves what it does not want.
-    pub(super) fn deliver(
-        &mut self,
-        client: &mut KafkaClient,
-        which: Which,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn deliver(&mut self, client: &mut KafkaClient, which: Which, now: Instant) -> bool {
         let mut any = false;
         for (id, link) in &mut self.links {
             if !which(client.role(*id)) {

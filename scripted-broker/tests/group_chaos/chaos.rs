@@ -88,7 +88,16 @@ impl Chaos {
         });
         sim.note(format!("{trouble:?}, {assignors:?}"));
         let ledger = Ledger::new(seed, SESSION + Duration::from_secs(3));
-        Self { sim, ledger, random, trouble, assignors, words: Vec::new(), stages: Vec::new(), calm: false }
+        Self {
+            sim,
+            ledger,
+            random,
+            trouble,
+            assignors,
+            words: Vec::new(),
+            stages: Vec::new(),
+            calm: false,
+        }
     }
 
     // Members

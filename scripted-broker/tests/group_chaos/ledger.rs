@@ -209,8 +209,12 @@ impl Ledger {
             Happened::Spun(who) => Err(format!("the {who} spins")),
             Happened::WokeTooLate(what) => Err(format!("a lost wake-up: {what}")),
             Happened::Ended => {
-                let partitions: Vec<_> =
-                    self.open.keys().filter(|(_, m)| *m == member).map(|(p, _)| p.clone()).collect();
+                let partitions: Vec<_> = self
+                    .open
+                    .keys()
+                    .filter(|(_, m)| *m == member)
+                    .map(|(p, _)| p.clone())
+                    .collect();
                 for partition in partitions {
                     self.end(member, &partition, false);
                 }

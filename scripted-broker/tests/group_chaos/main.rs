@@ -9,9 +9,9 @@ mod program;
 
 fn seeds() -> Range<u64> {
     let Ok(text) = std::env::var("GROUP_SEEDS") else { return 0..100 };
-    let parsed = text.split_once("..").and_then(|(from, to)| {
-        Some(from.trim().parse().ok()?..to.trim().parse().ok()?)
-    });
+    let parsed = text
+        .split_once("..")
+        .and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));
     parsed.unwrap_or_else(|| panic!("GROUP_SEEDS={text}: from..to is expected"))
 }
 

@@ -80,9 +80,8 @@ impl SimulatedConsumer {
     async fn leave_group(&mut self, reason: &'static str, until: Instant) {
         let now = self.now();
         self.machines.with_group(now, |group, cx| group.leave(reason, cx));
-        let left = |m: &mut Machines| {
-            m.group.as_ref().is_none_or(Coordinator::has_left).then_some(())
-        };
+        let left =
+            |m: &mut Machines| m.group.as_ref().is_none_or(Coordinator::has_left).then_some(());
         self.run_until(until, left).await;
     }
 

@@ -242,9 +242,8 @@ impl SimulatedConsumer {
         self.with_group(|group, _| group.ask_committed(partition.clone()));
         let until = self.now() + timeout;
         self.publish();
-        let answer = self
-            .run_until(until, |m| m.group.as_mut().and_then(Coordinator::take_committed))
-            .await;
+        let answer =
+            self.run_until(until, |m| m.group.as_mut().and_then(Coordinator::take_committed)).await;
         if let Some(group) = &mut self.machines.group {
             group.cancel_committed();
         }

@@ -56,8 +56,7 @@ impl GroupSimulation {
     #[must_use]
     pub fn new(nodes: u8, group: &str, seed: u64, probing: bool) -> Self {
         let addresses = (1..=nodes).map(Simulation::address);
-        let cluster =
-            Cluster::new(addresses.map(|a| HostPort::new(a.ip().to_string(), a.port())));
+        let cluster = Cluster::new(addresses.map(|a| HostPort::new(a.ip().to_string(), a.port())));
         let world = World::new(cluster, group, Instant::now());
         Self {
             shared: Rc::new(RefCell::new(world)),
@@ -97,8 +96,7 @@ impl GroupSimulation {
         world.note(Some(id), Happened::Started);
         drop(world);
         let shared = self.shared.clone();
-        let consumer =
-            SimulatedConsumer::new(shared, id, &resolved, listener, seed, self.probing);
+        let consumer = SimulatedConsumer::new(shared, id, &resolved, listener, seed, self.probing);
         self.members.push(Member { program: Some(Box::pin(program(consumer))), frozen: false });
         id
     }

@@ -144,8 +144,7 @@ impl SimulatedConsumer {
         self.publish();
         // With records in hand nothing is committed that the caller has not come back from.
         let in_hand = matches!(patience, Patience::None);
-        self.machines.attendance =
-            if in_hand { Attendance::Present } else { Attendance::Reading };
+        self.machines.attendance = if in_hand { Attendance::Present } else { Attendance::Reading };
         let refilled = self.refill_inside(patience).await;
         self.machines.attendance = Attendance::Present;
         self.follow();
