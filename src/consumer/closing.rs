@@ -163,13 +163,11 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             let Some(finished) = self.look_at_commit(id, until)? else { break };
             let early = matches!(finished.result, Err(Error::RebalanceInProgress));
             // It was refused because all have joined: the answer that says so may be on its way still.
-            if early && self.await_division(true, agreed_by)? {
-                continue;
+            if !early || !self.await_division(true, agreed_by)? {
+                self.tell_of_commits(vec![finished]);
+                return Ok(());
             }
-            self.tell_of_commits(vec![finished]);
-            break;
         }
-        Ok(())
     }
 
     /// Takes part in dividing the partitions, if that is what the group is about: it takes no commit until that is done. Says
