@@ -159,8 +159,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
                     .with_group(now, |group, cx| group.commit_positions(|_| true, left, cx));
                 Ok(commit.flatten())
             })?;
-            let Some(id) = id else { break };
-            let Some(finished) = self.look_at_commit(id, until)? else { break };
+            let Some(id) = id else { return Ok(()) };
+            let Some(finished) = self.look_at_commit(id, until)? else { return Ok(()) };
             let early = matches!(finished.result, Err(Error::RebalanceInProgress));
             // It was refused because all have joined: the answer that says so may be on its way still.
             if !early || !self.await_division(true, agreed_by)? {
