@@ -97,7 +97,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             self.shut();
         });
         let given_back = self.give_back(commit, "the consumer was closed", until);
-        match given_back.and(self.end_commits()) {
+        let ended = self.end_commits();
+        match given_back.and(ended) {
             Err(Error::Closed) => Ok(()),
             result => result,
         }
@@ -139,9 +140,11 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             })?;
             let told = self.tell(if member { News::Revoked } else { News::Lost }, &partitions);
             // The listener may have committed something.
-            told.and(self.see_commits_through(until))
+            let settled = self.see_commits_through(until);
+            told.and(settled)
         };
-        told.and(left.into_inner())
+        let left = left.into_inner();
+        told.and(left)
     }
 
     /// Commits the positions of all partitions. The group may have begun to divide them anew meanwhile: then once more.

@@ -455,20 +455,18 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         }
     }
 
-    /// Drives the loop until it is known what has become of a commit, whatever the signals say. That is for the caller to look
-    /// at, and nobody else is told.
+    /// Waits for a commit whatever the signals say. Says what has become of it before anybody but this caller is told, if
+    /// it is known.
     pub(super) fn look_at_commit(&self, id: CommitId, until: Instant) -> Result<Option<Finished>> {
         self.outcomes.plans.borrow_mut().insert(id, Plan::Look(None));
-        let known = self.with_driver(|driver| {
+        self.with_driver(|driver| {
             driver.run_through(until, |m| {
                 let pending = m.group.as_ref().is_some_and(|group| group.is_pending(id));
                 (!pending).then_some(())
             })
-        });
-        let told = self.tell_of_finished();
-        let plan = self.outcomes.plans.borrow_mut().remove(&id);
-        known.and(told)?;
-        match plan {
+        })?;
+        self.tell_of_finished()?;
+        match self.outcomes.plans.borrow_mut().remove(&id) {
             Some(Plan::Look(finished)) => Ok(finished),
             _ => Ok(None),
         }

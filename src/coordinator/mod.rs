@@ -129,7 +129,7 @@ impl Coordinator {
         let version = version.and_then(|node| cx.client.version::<JoinGroupRequest>(node, None));
         let named_at_once = version.is_some_and(|version| version >= ID_FIRST);
         let leaving = Leaving::begin(&mut self.membership, reason, named_at_once, cx.now);
-        self.leaving = leaving.or(self.leaving.take());
+        self.leaving = leaving.or_else(|| self.leaving.take());
         self.membership.forget();
         // What the others read is no concern of ours any more.
         cx.metadata.set_group_topics(BTreeSet::new(), cx.now);

@@ -110,7 +110,7 @@ impl Chaos {
         let habits = Habits::of(&mut self.random, assignors, quiet);
         self.sim.note(format!("m{} is {habits:?}", self.sim.started()));
         self.ledger.add_member(habits.commits == Commits::Auto);
-        let word = Word { calm: Word::default().calm, end: Word::default().end };
+        let word = Word::default();
         word.calm.set(self.calm);
         self.words.push(word.clone());
         let random = self.random.fork();
@@ -305,6 +305,9 @@ impl Chaos {
     /// What is not as it has to be in the end, if something is not.
     fn unrest(&mut self) -> Option<String> {
         let view = self.sim.with_cluster(|cluster, now| cluster.group(GROUP, now).view());
+        if let Some(busy) = self.running().iter().find(|m| !self.words[**m].calmed.get()) {
+            return Some(format!("m{busy} has not come back"));
+        }
         if view.state != GroupState::Stable {
             return Some(format!("the group is {:?}", view.state));
         }

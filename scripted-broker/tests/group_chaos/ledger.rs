@@ -28,6 +28,7 @@ struct Tenure {
 
 /// A tenure that has ended.
 #[derive(Clone, Debug)]
+#[expect(dead_code, reason = "a failure shows it")]
 struct Past {
     member: MemberId,
     next: i64,
@@ -64,7 +65,7 @@ pub(crate) struct Ledger {
     pub(crate) unclean: usize,
     pub(crate) records: usize,
     tenures: u64,
-    shown: BTreeMap<Option<MemberId>, VecDeque<String>>,
+    shown: BTreeMap<Option<MemberId>, VecDeque<Entry>>,
     /// Whether nothing goes wrong: then all that can be committed is.
     pub(crate) calm: bool,
 }
@@ -102,17 +103,24 @@ impl Ledger {
 
     /// Looks at something that has happened.
     pub(crate) fn take(&mut self, entry: &Entry) {
-        let lines = self.shown.entry(entry.member).or_default();
-        lines.push_back(entry.to_string());
-        if lines.len() > SHOWN {
-            lines.pop_front();
-        }
+        self.show(entry);
         let wrong = match entry.member {
             None => self.take_of_group(entry),
             Some(member) => self.take_of_member(member, entry),
         };
         if let Err(wrong) = wrong {
             self.fail(entry.at, &format!("{entry}\n  {wrong}"));
+        }
+    }
+
+    fn show(&mut self, entry: &Entry) {
+        if matches!(entry.what, Happened::CameBack | Happened::Finished(..)) {
+            return;
+        }
+        let lines = self.shown.entry(entry.member).or_default();
+        lines.push_back(entry.clone());
+        if lines.len() > SHOWN {
+            lines.pop_front();
         }
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct Habits {
 pub(crate) struct Word {
     /// All odd habits end: everything is to be read.
     pub(crate) calm: Rc<Cell<bool>>,
+    /// The program has heeded that.
+    pub(crate) calmed: Rc<Cell<bool>>,
     pub(crate) end: Rc<Cell<Option<End>>>,
 }
 
@@ -137,6 +139,7 @@ pub(crate) async fn run(
             calm = true;
             consumer.subscribe(&TOPICS);
             consumer.resume_all();
+            word.calmed.set(true);
         }
         match word.end.take() {
             Some(End::Closes) => return consumer.close().await,
@@ -184,10 +187,11 @@ async fn work(
     let time = if dawdles {
         MAX_POLL + Duration::from_millis(random.u64(0..4_000))
     } else if calm {
-        Duration::from_millis(1)
+        Duration::from_millis(if taken.is_empty() { 100 } else { 1 })
     } else {
         // One call's records, or none: then there is still a while until it comes back.
-        Duration::from_millis(1 + random.u64(habits.works_ms.clone()))
+        let least = if taken.is_empty() { 30 } else { 1 };
+        Duration::from_millis(least + random.u64(habits.works_ms.clone()))
     };
     if habits.commits == Commits::Each && !taken.is_empty() {
         return work_on_each(consumer, taken, time, random).await;

@@ -5,12 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_blocking::{TopicPartition, consumer::machines::Machines, coordinator::Coordinator};
+use kafka_blocking::{
+    Error, TopicPartition, consumer::machines::Machines, coordinator::Coordinator,
+};
 
 use super::{
     consumer::{News, SimulatedConsumer},
     world::Happened,
 };
+
+/// How long a member that goes waits for the others to agree, so that its commits are taken.
+const AGREEMENT: Duration = Duration::from_secs(3);
 
 /// How long being dropped may take.
 const DROP_PATIENCE: Duration = Duration::from_millis(500);
@@ -22,8 +27,11 @@ impl SimulatedConsumer {
         self.note(Happened::Note("closes".into()));
         let until = self.now() + self.limits.request_timeout;
         self.give_back(self.limits.auto_commit, "the consumer was closed", until).await;
-        self.run_inside(until, |m| m.group.as_ref().is_none_or(|group| !group.has_commits())).await;
-        self.tell_of_finished();
+        let finished = self.with_group(|group, _| {
+            group.give_up_commits();
+            group.take_finished()
+        });
+        self.tell_of_commits(finished);
     }
 
     /// Reads nothing from now on, and leaves the group.
@@ -42,38 +50,98 @@ impl SimulatedConsumer {
     pub async fn drop_it(mut self) {
         self.note(Happened::Note("is dropped".into()));
         let until = self.now() + DROP_PATIENCE;
-        if self.machines.group.as_ref().is_some_and(Coordinator::is_alive) {
+        if self.machines.group.as_ref().is_some_and(Coordinator::is_known) {
             self.leave_group("the consumer was dropped", until).await;
         }
     }
 
     /// Gives all partitions back to the group, and leaves it.
     async fn give_back(&mut self, commit: bool, reason: &'static str, until: Instant) {
-        let left = until.saturating_duration_since(self.now());
-        let (partitions, id) = self.with_driver(|machines, now| {
-            let begun = machines.with_group(now, |group, cx| {
-                let shared = cx.subscriptions.is_shared();
+        let partitions = self.with_driver(|machines, now| {
+            let begun = machines.with_group(now, |_, cx| {
                 let assigned: BTreeSet<TopicPartition> =
                     cx.subscriptions.assignment().cloned().collect();
                 cx.subscriptions.begin_revocation(&assigned);
-                let id = if commit { group.commit_positions(|_| true, left, cx) } else { None };
-                (if shared { assigned } else { BTreeSet::new() }, id)
+                if cx.subscriptions.is_shared() { assigned } else { BTreeSet::new() }
             });
-            begun.unwrap_or_default()
+            begun.unwrap_or_default().into_iter().collect::<Vec<_>>()
         });
-        if let Some(id) = id {
-            let left = until.saturating_duration_since(self.now());
-            if let Err(error) = self.wait_for_commit(id, left).await {
-                self.note(Happened::Failed("the last commit", error));
-            }
+        if !partitions.is_empty() {
+            let agreed_by = until.min(self.now() + AGREEMENT);
+            self.await_division(false, agreed_by).await;
         }
+        if commit {
+            self.commit_at_last(until).await;
+        }
+        self.see_commits_through(until).await;
         let member = self.machines.group.as_ref().is_some_and(Coordinator::is_member);
-        let news = if member { News::Revoked } else { News::Lost };
-        let partitions: Vec<_> = partitions.into_iter().collect();
-        self.tell(news, &partitions).await;
+        self.tell(if member { News::Revoked } else { News::Lost }, &partitions).await;
+        self.see_commits_through(until).await;
         self.publish();
         self.leave_group(reason, until).await;
         self.follow();
+    }
+
+    /// Commits the positions of all partitions. The group may have begun to divide them anew meanwhile: then once more.
+    async fn commit_at_last(&mut self, until: Instant) {
+        let agreed_by = until.min(self.now() + AGREEMENT);
+        loop {
+            let left = until.saturating_duration_since(self.now());
+            let started = self.with_driver(|machines, now| {
+                machines
+                    .with_group(now, |group, cx| group.commit_positions(|_| true, left, cx))
+                    .flatten()
+            });
+            let Some(id) = started else { break };
+            let result = self.wait_for_commit(id, left).await;
+            if matches!(result, Err(Error::RebalanceInProgress))
+                && self.await_division(true, agreed_by).await
+            {
+                continue;
+            }
+            if let Err(error) = result {
+                self.note(Happened::Failed("the last commit", error));
+            }
+            break;
+        }
+    }
+
+    /// Takes part in dividing the partitions, if that is what the group is about; says whether it was, and is done.
+    async fn await_division(&mut self, soon: bool, until: Instant) -> bool {
+        let mut was = false;
+        loop {
+            self.publish();
+            let ended = self
+                .run_until(until, |m| {
+                    let dividing = m.group.as_ref().is_some_and(|group| group.is_dividing(soon));
+                    was |= dividing;
+                    if dividing { m.step().map(Some) } else { Some(None) }
+                })
+                .await;
+            self.follow();
+            match ended {
+                Some(Some(step)) => {
+                    if let Err(error) = self.take_step(step).await {
+                        self.note(Happened::Failed("a step", error));
+                        return was;
+                    }
+                }
+                Some(None) => return was,
+                None => return false,
+            }
+        }
+    }
+
+    /// Waits for commits that are on their way, and tells of them.
+    async fn see_commits_through(&mut self, until: Instant) {
+        self.publish();
+        self.run_until(until, |m| {
+            let settled = m.group.as_ref().is_none_or(|group| !group.has_commits());
+            settled.then_some(())
+        })
+        .await;
+        self.follow();
+        self.tell_of_finished();
     }
 
     /// Leaves the group, and waits until it knows.
@@ -83,11 +151,5 @@ impl SimulatedConsumer {
         let left =
             |m: &mut Machines| m.group.as_ref().is_none_or(Coordinator::has_left).then_some(());
         self.run_until(until, left).await;
-    }
-
-    async fn run_inside(&mut self, until: Instant, holds: impl Fn(&Machines) -> bool) {
-        self.publish();
-        self.run_until(until, |m| holds(m).then_some(())).await;
-        self.follow();
     }
 }

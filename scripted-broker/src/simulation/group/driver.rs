@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafka_blocking::{client::Role, consumer::machines::Machines};
+use kafka_blocking::{client::Role, consumer::machines::Machines, coordinator::Coordinator};
 
 use super::{
     consumer::SimulatedConsumer,
@@ -125,12 +125,9 @@ impl SimulatedConsumer {
 
     /// Keeps the membership in the group alive until nothing is left to wait for, or the caller comes in.
     async fn attend(&mut self, until: Instant) {
+        let heartbeat = self.machines.group.as_ref().map(Coordinator::heartbeat_interval);
+        let longest = heartbeat.map_or(LONGEST, |interval| interval.clamp(SHORTEST, LONGEST));
         let began = self.now();
-        if (std::mem::take(&mut self.progressed) || self.in_callback)
-            && let Some(group) = &mut self.machines.group
-        {
-            group.note_progress(began);
-        }
         if let Some(since) = self.unattended.take() {
             self.machines.group_was_away(began - since);
         }
@@ -142,6 +139,11 @@ impl SimulatedConsumer {
             if now >= until {
                 break SHORTEST;
             }
+            if (std::mem::take(&mut self.progressed) || self.in_callback)
+                && let Some(group) = &mut self.machines.group
+            {
+                group.note_progress(now);
+            }
             self.machines.handle_away(now);
             self.group_signal = self.machines.wants_caller(now);
             if self.exchange(NOT_FOR_RECORDS) {
@@ -151,7 +153,7 @@ impl SimulatedConsumer {
             if next.is_some_and(|at| at <= now) {
                 self.note(Happened::Spun("keeper"));
             }
-            let wait = next.map_or(LONGEST, |at| at.saturating_duration_since(now)).min(LONGEST);
+            let wait = next.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
             let group = self.machines.group.as_ref();
             if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
                 break wait.max(SHORTEST);
