@@ -257,11 +257,10 @@ fn fault_247_a_callback_that_panics_inside_a_commit_leaves_the_commit_stored() {
 #[test]
 fn fault_247_a_default_callback_that_panics_costs_no_record_and_no_commit() {
     let broker = broker_with(1, 9);
-    let panicked = Arc::new(AtomicUsize::new(0));
-    let count = panicked.clone();
+    let panicked = AtomicUsize::new(0);
     let consumer = automatic(&broker)
         .default_offset_commit_callback(move |_, _| {
-            if count.fetch_add(1, Ordering::Relaxed) == 0 {
+            if panicked.fetch_add(1, Ordering::Relaxed) == 0 {
                 panic!("the test panics, as it shall");
             }
         })

@@ -171,7 +171,8 @@ fn fault_246_a_commits_callback_may_use_the_handle_and_is_not_borrowed_from() {
 }
 
 #[test]
-fn fault_246_a_rebalance_does_not_wait_for_a_listener_that_takes_its_time_longer_than_it_must() {
+#[allow(clippy::disallowed_methods, reason = "a listener that takes its time sleeps")]
+fn fault_246_a_listener_that_takes_longer_than_the_poll_interval_stays_in_the_group() {
     let broker = broker_with(2, 2);
     let consumer = builder(&broker)
         .enable_auto_commit(false)
@@ -251,7 +252,8 @@ fn fault_244_a_member_that_was_closed_says_so_in_every_call_and_leaves_once() {
     consumer.close_without_commit(LONG).unwrap();
     // Its outcome is known still.
     pending.wait().unwrap();
-    let calls: [(&str, fn(&KafkaConsumer) -> Result<(), Error>); 14] = [
+    type Call = fn(&KafkaConsumer) -> Result<(), Error>;
+    let calls: [(&str, Call); 14] = [
         ("commit", |c| c.commit()),
         ("commit_timeout", |c| c.commit_timeout(LONG)),
         ("commit_offsets", |c| c.commit_offsets([(("t", 0), 1)])),

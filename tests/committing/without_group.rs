@@ -38,7 +38,8 @@ fn fault_236_without_a_group_nothing_can_be_committed_nor_asked_for() {
     let broker = broker_with(1, 3);
     let consumer = alone(&broker).build().unwrap();
     take(&consumer, 3);
-    let calls: [(&str, fn(&KafkaConsumer) -> Result<()>); 8] = [
+    type Call = fn(&KafkaConsumer) -> Result<()>;
+    let calls: [(&str, Call); 8] = [
         ("commit", |c| c.commit()),
         ("commit_offsets", |c| c.commit_offsets([(("t", 0), 1)])),
         ("commit_async", |c| c.commit_async().map(drop)),

@@ -72,10 +72,12 @@ pub(crate) fn asking_fails(
     address: &str,
     causes: Causes,
 ) -> KafkaConsumer {
-    for round in 0..2 {
-        let text = fails(asks, API, address, || (asks.by_default)(&consumer));
-        let named = causes.0.iter().any(|cause| text.contains(cause));
-        assert!(named, "none of {:?} in round {round}: {text}", causes.0);
+    // The first with nothing noticed yet; a machine that is busy may have other things to say at first.
+    let mut texts: Vec<String> = Vec::new();
+    let named = |text: &String| causes.0.iter().any(|cause| text.contains(cause));
+    while texts.len() < 2 || !texts.last().is_some_and(named) {
+        assert!(texts.len() < 8, "none of {:?} in {texts:?}", causes.0);
+        texts.push(fails(asks, API, address, || (asks.by_default)(&consumer)));
     }
     for timeout in TIMES {
         fails(asks, timeout, address, || (asks.within)(&consumer, timeout));

@@ -190,7 +190,7 @@ fn option_default_offset_commit_callback_hears_of_auto_commit_on_the_callers_thr
     }
     let mut last = None;
     poll_until(&consumer, "the news of all", || {
-        last = heard.try_iter().last().or(last.take());
+        last = heard.try_iter().last().or_else(|| last.take());
         last.as_ref().is_some_and(|(offset, ..)| *offset == 3)
     });
     let (_, result, thread) = last.unwrap();
