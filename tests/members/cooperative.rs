@@ -85,7 +85,7 @@ fn fault_107_partitions_that_a_member_keeps_have_no_gap_and_stay_paused() {
         seen == 20
     }));
     let second = cooperative(&broker).build().unwrap();
-    second.subscribe_with(["t"], b.clone()).unwrap();
+    second.subscribe_with(["t"], b).unwrap();
     // Only the first one's records are looked at: what the second one reads begins where the group has committed.
     let mut turns = 0;
     while share(&first).len() + share(&second).len() != 4 || share(&second).is_empty() {
@@ -207,7 +207,7 @@ fn behaviour_62_an_eager_member_gives_everything_back_before_it_joins() {
     let broker = Arc::new(broker_with(2, 0));
     let diary = Diary::default();
     let consumer = member(&broker).partition_assignment_strategy("range").build().unwrap();
-    let (seen, written) = (broker.clone(), diary.clone());
+    let (seen, written) = (broker, diary.clone());
     let listener = Listen::new(move |what, _, partitions| {
         written.write(&format!("{} joins: {what}", joins(&seen).len()), partitions);
         Ok(())

@@ -277,7 +277,7 @@ fn behaviour_16_what_is_about_to_be_revoked_is_not_read_and_is_again_when_it_sta
     let diary = Diary::default();
     let builder = cooperative(&broker).enable_auto_commit(true).auto_commit_interval_ms(60_000);
     let consumer = builder.build().unwrap();
-    consumer.subscribe_with(["t"], diary.clone()).unwrap();
+    consumer.subscribe_with(["t"], diary).unwrap();
     settle(&[&consumer], 2);
     append(&broker, 0, 2);
     append(&broker, 1, 2);
