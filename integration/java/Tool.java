@@ -59,6 +59,8 @@ public final class Tool {
             case "offsets": return topics.offsets(command);
             case "delete-records": return topics.deleteRecords(command);
             case "move-leader": return topics.moveLeader(command);
+            case "describe-group": return new Groups(admin(bootstrap)).describe(command);
+            case "group-offsets": return new Groups(admin(bootstrap)).offsets(command);
             case "produce": return Producers.records(bootstrap, command);
             case "fill": return Producers.fill(bootstrap, command);
             case "produce-dataset": return Dataset.produce(bootstrap, topics, command);

@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::{canonical::PartitionDigest, child::Child};
 
 mod consumer;
+mod group;
 
 pub use consumer::{JavaConsumer, JavaFailure, JavaRecord, Lookups, Sources, TimeLookup};
+pub use group::{GroupMember, GroupState};
 
 /// One long-lived Java process with an admin client, producers and consumers.
 #[derive(Debug)]

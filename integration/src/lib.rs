@@ -19,8 +19,8 @@ pub use crate::{
     cluster::{Cluster, ClusterBuilder, LogsOnFailure},
     group_log::Rebalance,
     java::{
-        Acknowledged, JavaConsumer, JavaFailure, JavaRecord, JavaTool, Lookups, Offsets,
-        PartitionState, Sources, TimeLookup,
+        Acknowledged, GroupMember, GroupState, JavaConsumer, JavaFailure, JavaRecord, JavaTool,
+        Lookups, Offsets, PartitionState, Sources, TimeLookup,
     },
     ours::{Way, by_partition, lookups, open},
     python::{dump_with_kafka_python, read_with_kafka_python},

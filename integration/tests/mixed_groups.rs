@@ -1,6 +1,7 @@
 //! Whether members of several clients share a group: all records once, one owner a partition, and rebalances that end.
 use std::{
     env,
+    path::PathBuf,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -8,7 +9,7 @@ use std::{
 use fastrand::Rng;
 use kafka_blocking_integration::{
     Cluster,
-    groups::{Client, CommitMode, GroupRun, Rules},
+    groups::{Client, CommitMode, GroupRun, Kind, Rules, longest_silence},
 };
 
 #[test]
@@ -29,6 +30,37 @@ fn members_of_all_clients_share_a_group_by_sticky() {
 #[test]
 fn members_of_all_clients_share_a_group_by_cooperative_sticky() {
     come_and_go("cooperative-sticky");
+}
+
+#[test]
+fn a_group_changes_from_range_to_cooperative_sticky_without_a_stop() {
+    // kafka-python takes no list of the two.
+    let clients: Vec<Client> =
+        clients().into_iter().filter(|client| client.kind() != Kind::KafkaPython).collect();
+    let cluster = cluster();
+    let _logs = cluster.logs_on_failure();
+    let group = "rolling";
+    let mut run = GroupRun::start(cluster, group, PARTITIONS, RATE);
+    let settings = |run: &GroupRun<'_>, list: &[&str]| {
+        run.settings().assignors(list).commit(CommitMode::Batch)
+    };
+    for client in &clients {
+        run.join(client, &settings(&run, &["range"]));
+    }
+    run.wait_until_settled();
+    for list in [&["cooperative-sticky", "range"][..], &["cooperative-sticky"]] {
+        for client in &clients {
+            run.quit(0);
+            run.join(client, &settings(&run, list));
+            run.wait_until_settled();
+        }
+    }
+    assert_eq!(cluster.java().group(group).assignor, "cooperative-sticky");
+    run.wait_for_records(300);
+    let generations = 4 * GENERATIONS_PER_CHANGE * i32::try_from(clients.len()).expect("a few");
+    let members = run.finish(&Rules::strict(generations));
+    let silence = longest_silence(&members);
+    assert!(silence < LONGEST_SILENCE, "nobody read anything for {silence:?}");
 }
 
 /// Members join and quit as a seed says, for as long as `MIXED_SECONDS` says; the group never has none.
@@ -82,8 +114,12 @@ fn join(run: &mut GroupRun<'_>, client: &Client, assignor: &str, rng: &mut Rng) 
     run.join(client, &settings);
 }
 
-fn clients() -> [Client; 2] {
-    [Client::Java, Client::KafkaPython]
+fn clients() -> [Client; 4] {
+    let ours = |way: &str| {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_group_member"));
+        Client::Ours(program, vec![way.to_owned()])
+    };
+    [Client::Java, Client::KafkaPython, ours("poll"), ours("next")]
 }
 
 fn cluster() -> &'static Cluster {
@@ -97,4 +133,6 @@ fn number(name: &str) -> Option<u64> {
 
 const PARTITIONS: i32 = 6;
 const RATE: u32 = 300;
+/// A rebalance takes a third of a second where a member has to hear of it first.
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 const GENERATIONS_PER_CHANGE: i32 = 4;

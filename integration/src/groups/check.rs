@@ -252,6 +252,9 @@ fn rebalances(members: &[MemberHistory], rules: &Rules, violations: &mut Vec<Vio
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at {:?}: {}", self.rule, self.at, self.text)
+        match self.at {
+            Duration::MAX => write!(f, "{:?} in the end: {}", self.rule, self.text),
+            at => write!(f, "{:?} at {at:?}: {}", self.rule, self.text),
+        }
     }
 }

@@ -191,6 +191,10 @@ fn a_listener_hears_of_a_partition_once() {
     assert_eq!(broken([a().assigned(3, None)], &rules()), [Rule::AssignedOnce]);
     assert_eq!(broken([a().revoked(3).revoked(4)], &rules()), [Rule::RevokedOnce]);
     assert_eq!(broken([a().lost(3).lost(4)], &rules()), [Rule::RevokedOnce]);
+    let nothing = || What::Revoked(Vec::new());
+    assert_eq!(broken([a().at(3, nothing())], &rules()), [Rule::RevokedOnce]);
+    let java = Play::of("a", Kind::Java).at(1, nothing()).assigned(2, None);
+    assert_eq!(broken([java.records(3, [0, 1, 2, 4, 5, 6])], &rules()), []);
 }
 
 #[test]

@@ -96,6 +96,10 @@ impl<'a> Life<'a> {
                 }
             }
             What::Revoked(partitions) | What::Lost(partitions) => {
+                // Java and kafka-python tell their listeners of nothing, too.
+                if partitions.is_empty() && self.member.kind == Kind::Ours {
+                    wrong(Rule::RevokedOnce, "a listener was told of no partitions".to_owned());
+                }
                 let lost = matches!(event.what, What::Lost(_));
                 let how = if lost { End::Lost } else { End::Clean };
                 for partition in partitions {
