@@ -132,7 +132,7 @@ impl Member {
     }
 
     fn process(&self, consumer: &KafkaConsumer, record: &ConsumerRecord) -> Result<()> {
-        let partition = record.topic_partition().clone();
+        let partition = record.topic_partition();
         let value = String::from_utf8_lossy(record.value().unwrap_or_default()).into_owned();
         let offset = record.offset();
         let what = What::Record { partition: partition.clone(), offset, value };

@@ -216,7 +216,7 @@ fn the_longest_silence_is_that_of_the_whole_group() {
     let a = ours("a").assigned(1, None).records(2, [0]).records(50, [1]);
     let b = ours("b").assigned(1, None).records(30, [0]).records(90, [1]);
     let silence = |members: &[MemberHistory]| longest_silence(members).as_millis();
-    assert_eq!(silence(&[a.0.clone(), b.0.clone()]), 40);
+    assert_eq!(silence(&[a.0.clone(), b.0]), 40);
     assert_eq!(silence(&[a.0]), 48);
     assert_eq!(silence(&[]), 0);
 }
