@@ -268,6 +268,7 @@ impl Chaos {
                 self.freeze(member, false);
             }
             self.words[member].calm.set(true);
+            self.words[member].end.set(None);
         }
         while self.running().len() < 2 {
             self.start(usize::MAX);
