@@ -61,6 +61,11 @@ impl Before {
         (0..).zip(self.topics[topic].iter().map(|holder| holder.keeper()))
     }
 
+    /// The member that keeps a partition.
+    pub(super) fn keeper(&self, topic: usize, number: i32) -> Option<usize> {
+        self.topics[topic].get(index(number))?.keeper()
+    }
+
     /// Whether a member can have the partition at once: it keeps it, or nobody has it.
     pub(super) fn is_free_for(&self, member: usize, topic: usize, number: i32) -> bool {
         match self.topics[topic].get(index(number)) {

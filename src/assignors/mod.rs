@@ -10,6 +10,7 @@ use crate::{error::BoxError, types::TopicPartition};
 mod balance;
 mod claims;
 mod cooperative_sticky;
+mod holding;
 mod leader;
 mod member;
 mod messages;

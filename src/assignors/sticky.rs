@@ -15,7 +15,6 @@ use crate::{
     error::BoxError,
     protocol::sticky_assignor_user_data::{StickyAssignorUserData, TopicPartition as Partitions},
     types::TopicPartition,
-    wire::{Reader, Wire, Writer},
 };
 
 /// Gives members the same number of partitions, and what they had before as far as that goes (KIP-54).
@@ -53,24 +52,22 @@ impl PartitionAssignor for StickyAssignor {
     }
 }
 
-/// The user data of a member: version 1, with the generation.
+/// The user data of a member.
 fn write(had: &Claim) -> Option<Vec<u8>> {
     let previous_assignment = by_topic(&had.partitions)
         .map(|(topic, partitions)| Partitions { topic, partitions })
         .collect();
     let generation = had.generation.unwrap_or(-1);
     let data = StickyAssignorUserData { previous_assignment, generation };
-    let mut bytes = Vec::new();
-    // Names that a broker gave to topics fit; if they did not, the member would be as one that had nothing.
-    data.encode(&mut Writer::new(&mut bytes, 1, false)).ok().map(|()| bytes)
+    // Names that brokers know fit; if one did not, the member would be as one that had nothing.
+    data.to_bytes().ok()
 }
 
 /// What a member had. Any program may join a group and put anything in: what cannot be read is nothing.
 fn read(user_data: Option<&[u8]>) -> Claim {
-    let Some(bytes) = user_data else { return Claim::default() };
-    let version = |version| StickyAssignorUserData::decode(&mut Reader::new(bytes, version, false));
-    // Version 0 has no generation.
-    let Ok(data) = version(1).or_else(|_| version(0)) else { return Claim::default() };
+    let Some(Ok(data)) = user_data.map(StickyAssignorUserData::from_bytes) else {
+        return Claim::default();
+    };
     let previous = data.previous_assignment.into_iter().map(|t| (t.topic, t.partitions));
     let generation = Some(data.generation).filter(|generation| *generation >= 0);
     Claim { partitions: flat(previous), generation }

@@ -97,7 +97,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             self.shut();
         });
         let given_back = self.give_back(commit, "the consumer was closed", until);
-        match given_back.and(self.end_commits()) {
+        let ended = self.end_commits();
+        match given_back.and(ended) {
             Err(Error::Closed) => Ok(()),
             result => result,
         }
@@ -139,33 +140,34 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             })?;
             let told = self.tell(if member { News::Revoked } else { News::Lost }, &partitions);
             // The listener may have committed something.
-            told.and(self.see_commits_through(until))
+            let settled = self.see_commits_through(until);
+            told.and(settled)
         };
-        told.and(left.into_inner())
+        let left = left.into_inner();
+        told.and(left)
     }
 
     /// Commits the positions of all partitions. The group may have begun to divide them anew meanwhile: then once more.
     fn commit_at_last(&self, until: Instant) -> Result<()> {
         let agreed_by = until.min(deadline(AGREEMENT));
         loop {
-            let (id, left) = self.with_driver(|driver| {
+            let id = self.with_driver(|driver| {
                 let now = driver.now();
                 let left = until.saturating_duration_since(now);
                 let commit = driver
                     .machines
                     .with_group(now, |group, cx| group.commit_positions(|_| true, left, cx));
-                Ok((commit.flatten(), left))
+                Ok(commit.flatten())
             })?;
-            let Some(finished) = id.and_then(|id| self.look_at_commit(id, left)) else { break };
+            let Some(id) = id else { return Ok(()) };
+            let Some(finished) = self.look_at_commit(id, until)? else { return Ok(()) };
             let early = matches!(finished.result, Err(Error::RebalanceInProgress));
             // It was refused because all have joined: the answer that says so may be on its way still.
-            if early && self.await_division(true, agreed_by)? {
-                continue;
+            if !early || !self.await_division(true, agreed_by)? {
+                self.tell_of_commits(vec![finished]);
+                return Ok(());
             }
-            self.tell_of_commits(vec![finished]);
-            break;
         }
-        Ok(())
     }
 
     /// Takes part in dividing the partitions, if that is what the group is about: it takes no commit until that is done. Says

@@ -4,7 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     fmt,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -455,15 +455,20 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         }
     }
 
-    /// As [`wait_for_commit`](Self::wait_for_commit), and says what has become of it before anybody but this caller is told,
-    /// if it is known.
-    pub(super) fn look_at_commit(&self, id: CommitId, timeout: Duration) -> Option<Finished> {
+    /// Waits for a commit whatever the signals say. Says what has become of it before anybody but this caller is told, if
+    /// it is known.
+    pub(super) fn look_at_commit(&self, id: CommitId, until: Instant) -> Result<Option<Finished>> {
         self.outcomes.plans.borrow_mut().insert(id, Plan::Look(None));
-        // What comes of it is in the plan.
-        let _ = self.wait_for_commit(id, timeout);
+        self.with_driver(|driver| {
+            driver.run_through(until, |m| {
+                let pending = m.group.as_ref().is_some_and(|group| group.is_pending(id));
+                (!pending).then_some(())
+            })
+        })?;
+        self.tell_of_finished()?;
         match self.outcomes.plans.borrow_mut().remove(&id) {
-            Some(Plan::Look(finished)) => finished,
-            _ => None,
+            Some(Plan::Look(finished)) => Ok(finished),
+            _ => Ok(None),
         }
     }
 

@@ -191,7 +191,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
             let _unsubscribes = Finally::new((), |()| unsubscribed.set(reads_nothing()));
             self.give_back(self.limits.auto_commit, "it has unsubscribed", until)
         };
-        unsubscribed.into_inner().and(given_back)
+        let unsubscribed = unsubscribed.into_inner();
+        unsubscribed.and(given_back)
     }
 
     /// The topics that are subscribed to; `None` while none are, also when partitions were assigned. After

@@ -545,17 +545,6 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_is_decided_and_waits_for_another_keeps_nobody_awake() {
-        let (now, second) = (any_time(), Duration::from_secs(1));
-        let mut commits = Commits::new(second / 10);
-        commits.start(offsets(5), None, second * 60, now);
-        commits.start(offsets(9), None, second, now);
-        assert_eq!(commits.poll_timeout(), Some(now + second));
-        commits.queue[1].outcome = Some(Err(timed_out(second, None, [])));
-        assert_eq!(commits.poll_timeout(), Some(now + second * 60));
-    }
-
-    #[test]
     fn fault_142_what_is_newer_counts_also_where_it_was_given_up_and_not_where_it_was_refused() {
         let (now, second) = (any_time(), Duration::from_secs(1));
         let mut commits = Commits::new(second / 10);

@@ -85,7 +85,7 @@ impl Heartbeat {
     pub(super) fn poll_timeout(&self, now: Instant) -> Instant {
         // One that is due already waits for a coordinator, and the session does not.
         let next = Some(self.next_at).filter(|at| self.in_flight.is_none() && now < *at);
-        next.map_or(self.expires_at(), |at| at.min(self.expires_at()))
+        next.map_or_else(|| self.expires_at(), |at| at.min(self.expires_at()))
     }
 
     /// Since when a heartbeat is unanswered.

@@ -12,6 +12,7 @@ use crate::{
     net::connection::{RequestId, later},
     protocol::{
         self,
+        join_group::JoinGroupRequest,
         leave_group::{LeaveGroupRequest, MemberIdentity},
     },
     subscriptions::Context,
@@ -24,8 +25,11 @@ const TRIES: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Leaving {
     group: String,
+    /// Empty until it is known.
     member_id: String,
     instance_id: Option<String>,
+    /// The JoinGroup whose answer gives the member its name.
+    naming: Option<RequestId>,
     reason: &'static str,
     tries: u32,
     request: Option<RequestId>,
@@ -35,19 +39,29 @@ pub(super) struct Leaving {
 
 impl Leaving {
     /// Takes a member out of its group: what is left to do about that, if anything is. A static member stays, so that it
-    /// finds its partitions when it is back within its session (KIP-345).
+    /// finds its partitions when it is back within its session (KIP-345). `named_at_once`: whether the coordinator tells a new
+    /// member its name before it lets it join (KIP-394): the group then waits for whoever has asked for one.
     pub(super) fn begin(
         membership: &mut Membership,
         reason: &'static str,
+        named_at_once: bool,
         now: Instant,
     ) -> Option<Self> {
         let member_id = std::mem::take(&mut membership.member_id);
         let is_static = membership.options.instance_id.is_some();
+        let naming = match membership.phase {
+            Phase::Joining { request, .. } if member_id.is_empty() && named_at_once => {
+                Some(request)
+            }
+            _ => None,
+        };
         membership.phase = Phase::Out;
-        let leaving = (!member_id.is_empty() && !is_static).then(|| Self {
+        let known = !member_id.is_empty() || naming.is_some();
+        let leaving = (known && !is_static).then(|| Self {
             group: membership.options.group_id.to_string(),
             member_id,
             instance_id: None,
+            naming,
             reason,
             tries: 0,
             request: None,
@@ -62,7 +76,7 @@ impl Leaving {
 
     /// Sends what is to be sent.
     pub(super) fn poll(&mut self, lookup: &mut Lookup, cx: &mut Context<'_>) {
-        if self.done || self.request.is_some() || cx.now < self.retry_at {
+        if self.done || self.is_waiting() || cx.now < self.retry_at {
             return;
         }
         if self.tries == TRIES {
@@ -86,6 +100,10 @@ impl Leaving {
         lookup: &mut Lookup,
         cx: &mut Context<'_>,
     ) -> bool {
+        if self.naming.take_if(|request| *request == id).is_some() {
+            self.named(result);
+            return true;
+        }
         if self.request.take_if(|request| *request == id).is_none() {
             return false;
         }
@@ -114,10 +132,24 @@ impl Leaving {
         true
     }
 
+    /// Who has no name by now is not known to the group.
+    fn named(&mut self, result: &Result<(i16, Vec<u8>)>) {
+        if let Ok((version, body)) = result
+            && let Ok(response) = protocol::decode_response::<JoinGroupRequest>(body, *version)
+        {
+            self.member_id = response.member_id;
+        }
+        self.done = self.member_id.is_empty();
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.naming.is_some() || self.request.is_some()
+    }
+
     /// When to try again.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         // What is due already waits for a coordinator.
-        (!self.done && self.request.is_none() && now < self.retry_at).then_some(self.retry_at)
+        (!self.done && !self.is_waiting() && now < self.retry_at).then_some(self.retry_at)
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -175,6 +207,7 @@ mod tests {
             group: "g".to_owned(),
             member_id: "m".to_owned(),
             instance_id: None,
+            naming: None,
             reason: "it is done",
             tries: 1,
             request: None,

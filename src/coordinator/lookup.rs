@@ -307,6 +307,6 @@ mod tests {
             }
         }
         assert_eq!(asked[..5], [2, 6, 14, 30, 46]);
-        assert_eq!(asked.len(), 21);
+        assert_eq!(asked.len(), 20);
     }
 }

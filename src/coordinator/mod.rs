@@ -14,6 +14,7 @@ use crate::{
     client::NodeKey,
     consumer::options::GroupOptions,
     net::connection::{RequestId, later},
+    protocol::join_group::JoinGroupRequest,
     subscriptions::{Context, Mode},
     types::TopicPartition,
 };
@@ -37,6 +38,9 @@ pub use steps::{Assigning, Joining, Step, Taking};
 
 /// However often positions are to be committed: an interval of 0 must not keep the loop from waiting.
 const MOST_OFTEN: Duration = Duration::from_millis(10);
+
+/// The version of JoinGroup from which on a new member is told its name first (KIP-394).
+const ID_FIRST: i16 = 4;
 
 /// Who drives the machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +125,11 @@ impl Coordinator {
     /// Leaves the group: all that is assigned is another's from now on.
     pub fn leave(&mut self, reason: &'static str, cx: &mut Context<'_>) {
         // One that is under way still, of a membership before, goes on.
-        let leaving = Leaving::begin(&mut self.membership, reason, cx.now);
-        self.leaving = leaving.or(self.leaving.take());
+        let version = self.lookup.coordinator();
+        let version = version.and_then(|node| cx.client.version::<JoinGroupRequest>(node, None));
+        let named_at_once = version.is_some_and(|version| version >= ID_FIRST);
+        let leaving = Leaving::begin(&mut self.membership, reason, named_at_once, cx.now);
+        self.leaving = leaving.or_else(|| self.leaving.take());
         self.membership.forget();
         // What the others read is no concern of ours any more.
         cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
@@ -342,7 +349,9 @@ impl Coordinator {
     /// Whether the coordinator may know of this consumer, as a member or as one that is to be.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        !self.membership.member_id.is_empty() || !self.has_left()
+        !self.membership.member_id.is_empty()
+            || matches!(self.membership.phase, Phase::Joining { .. })
+            || !self.has_left()
     }
 
     /// How often a member tells the coordinator that it lives.
@@ -421,7 +430,7 @@ impl Coordinator {
         log::warn!(target: "kafka_blocking::group", "group {}: nothing was read for {interval:?} (max_poll_interval_ms): this member leaves the group", self.options.group_id);
         if self.options.instance_id.is_none() {
             self.leaving =
-                Leaving::begin(&mut self.membership, "max_poll_interval_ms is over", now);
+                Leaving::begin(&mut self.membership, "max_poll_interval_ms is over", false, now);
         }
         // With the next call that reads it joins again.
         self.membership.phase = Phase::Joinable;

@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
-use kafka_blocking::{ConsumerBuilder, KafkaConsumer};
+use kafka_blocking::{ConsumerBuilder, KafkaConsumer, Result};
 
 use crate::{
-    dead::{Causes, GIVEN, asking_fails, builder_at, reading_is_empty},
+    dead::{Causes, GIVEN, REQUEST, asking_fails, builder_at, reading_is_empty},
     methods::{API, Asks, COMMITS, READS, Reads},
     support::{GRACE, LONG, ends_within, timed},
 };
@@ -16,18 +16,20 @@ use crate::{
 /// How long `drop` may take.
 const DROP: Duration = Duration::from_millis(500);
 
-/// A way to end a membership, and how long it may take.
-type End = (&'static str, Duration, fn(KafkaConsumer) -> kafka_blocking::Result<()>);
+/// A way to end a membership, how long it may take, and what is left then.
+type End = (&'static str, Duration, fn(KafkaConsumer) -> Result<Option<KafkaConsumer>>);
 
 const ENDS: [End; 6] = [
-    ("close", crate::dead::REQUEST, |c| c.close()),
-    ("close_timeout", GIVEN, |c| c.close_timeout(GIVEN)),
-    ("close_timeout of no time", Duration::ZERO, |c| c.close_timeout(Duration::ZERO)),
-    ("close_without_commit", GIVEN, |c| c.close_without_commit(GIVEN)),
-    ("unsubscribe", API, |c| c.unsubscribe()),
+    ("close", REQUEST, |c| c.close().map(|()| Some(c))),
+    ("close_timeout", GIVEN, |c| c.close_timeout(GIVEN).map(|()| Some(c))),
+    ("close_timeout of no time", Duration::ZERO, |c| {
+        c.close_timeout(Duration::ZERO).map(|()| Some(c))
+    }),
+    ("close_without_commit", GIVEN, |c| c.close_without_commit(GIVEN).map(|()| Some(c))),
+    ("unsubscribe", API, |c| c.unsubscribe().map(|()| Some(c))),
     ("drop", DROP, |c| {
         drop(c);
-        Ok(())
+        Ok(None)
     }),
 ];
 
@@ -103,7 +105,7 @@ fn ends_in_time((name, limit, end): &End, consumers: Vec<KafkaConsumer>) {
         .into_iter()
         .map(|consumer| {
             let (ended, took) = timed(|| end(consumer));
-            ended.unwrap_or_else(|error| panic!("{name}: {error}"));
+            drop(ended.unwrap_or_else(|error| panic!("{name}: {error}")));
             took
         })
         .collect();

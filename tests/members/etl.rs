@@ -49,6 +49,8 @@ fn read_some(broker: &ScriptedBroker, strategy: &str, polls: usize, read: &Read)
         })
         .partition_assignment_strategy(strategy)
         .enable_auto_commit(true)
+        // Longer than the test: whoever goes without a word holds it up.
+        .session_timeout_ms(60_000)
         .max_poll_records(9)
         .topics("t")
         .build()

@@ -53,6 +53,26 @@ fn fault_90_a_member_that_closes_before_it_has_joined_gives_its_id_back() {
 }
 
 #[test]
+fn fault_90_a_member_that_goes_before_it_has_an_id_gives_back_the_one_that_it_is_given() {
+    type Go = fn(&kafka_blocking::KafkaConsumer);
+    let ways: [Go; 2] = [|c| c.close().unwrap(), |c| c.unsubscribe().unwrap()];
+    for go in ways {
+        let broker = broker_with(1, 0);
+        broker.on::<JoinGroupRequest>().once().delay(SHORT / 3);
+        let consumer = reader(&broker, &Diary::default());
+        drive(&[&consumer], "it has asked for an id", || joins(&broker).len() == 1);
+        go(&consumer);
+        assert_eq!((leaves(&broker), view(&broker).pending.len()), (1, 0));
+    }
+    let broker = broker_with(1, 0);
+    broker.on::<JoinGroupRequest>().once().delay(SHORT / 3);
+    let consumer = reader(&broker, &Diary::default());
+    drive(&[&consumer], "it has asked for an id", || joins(&broker).len() == 1);
+    drop(consumer);
+    assert_eq!((leaves(&broker), view(&broker).pending.len()), (1, 0));
+}
+
+#[test]
 fn fault_91_the_answer_to_a_join_may_take_longer_than_request_timeout() {
     let broker = broker_with(2, 0);
     slow_peer(&broker, Duration::from_millis(900));

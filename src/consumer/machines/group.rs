@@ -88,9 +88,18 @@ impl Machines {
             }
             _ => false,
         });
-        if ours != Some(true) {
+        // However long that lasts: a node that failed is told of once, and a connection that is ready is no news.
+        let told = matches!(event, ClientEvent::Ready(_)) || self.is_deferred(&event);
+        if ours != Some(true) && !told {
             self.deferred.push_back(event);
         }
+    }
+}
+
+impl Machines {
+    fn is_deferred(&self, event: &ClientEvent) -> bool {
+        let ClientEvent::Failed(node) = event else { return false };
+        self.deferred.iter().any(|e| matches!(e, ClientEvent::Failed(other) if other == node))
     }
 }
 

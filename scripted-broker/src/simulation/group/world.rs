@@ -250,7 +250,7 @@ fn commits(bytes: &[u8]) -> Vec<BTreeMap<TopicPartition, i64>> {
 
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let who = self.member.map_or("group".to_owned(), |member| format!("m{member}"));
+        let who = self.member.map_or_else(|| "group".to_owned(), |member| format!("m{member}"));
         write!(f, "{:>9.3} {who:<5} ", self.at.as_secs_f64())?;
         match &self.what {
             Happened::HandedOut(partition, offset) => write!(f, "handed out {partition} @{offset}"),
