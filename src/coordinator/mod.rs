@@ -287,11 +287,14 @@ impl Coordinator {
 
     fn poll_requests(&mut self, attendance: Attendance, shared: bool, cx: &mut Context<'_>) {
         self.membership.beat(&self.lookup, cx);
+        if attendance == Attendance::Away {
+            self.watch_progress(cx.now);
+        }
         if let Some(leaving) = &mut self.leaving {
             leaving.poll(&mut self.lookup, cx);
         }
         if attendance == Attendance::Away {
-            return self.watch_progress(cx.now);
+            return;
         }
         if shared {
             self.membership.look_around(cx);
