@@ -231,6 +231,7 @@ impl Chaos {
                 });
             }
             15 => sim.with_cluster(|cluster, now| {
+                cluster.handle(now);
                 let group = cluster.group(GROUP, now);
                 let members = group.view().members;
                 if !members.is_empty() {
