@@ -280,12 +280,21 @@ impl Coordinator {
         if let Some(node) = self.lookup.coordinator().filter(|_| member) {
             cx.client.ensure(node, cx.now);
         }
+        self.poll_requests(attendance, shared, cx);
+        // Whoever could not reach the coordinator just now doubts it, and that is due now: no time will tell.
+        self.lookup.poll(cx.metadata.cluster(), self.unanswered(), cx.client, cx.now);
+    }
+
+    fn poll_requests(&mut self, attendance: Attendance, shared: bool, cx: &mut Context<'_>) {
         self.membership.beat(&self.lookup, cx);
+        if attendance == Attendance::Away {
+            self.watch_progress(cx.now);
+        }
         if let Some(leaving) = &mut self.leaving {
             leaving.poll(&mut self.lookup, cx);
         }
         if attendance == Attendance::Away {
-            return self.watch_progress(cx.now);
+            return;
         }
         if shared {
             self.membership.look_around(cx);

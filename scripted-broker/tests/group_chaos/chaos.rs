@@ -231,6 +231,7 @@ impl Chaos {
                 });
             }
             15 => sim.with_cluster(|cluster, now| {
+                cluster.handle(now);
                 let group = cluster.group(GROUP, now);
                 let members = group.view().members;
                 if !members.is_empty() {
@@ -268,6 +269,7 @@ impl Chaos {
                 self.freeze(member, false);
             }
             self.words[member].calm.set(true);
+            self.words[member].end.set(None);
         }
         while self.running().len() < 2 {
             self.start(usize::MAX);

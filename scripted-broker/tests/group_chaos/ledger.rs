@@ -270,7 +270,7 @@ impl Ledger {
         let all = self.handed_out.entry(partition.clone()).or_default();
         if let Some(before) = all.insert(offset, number) {
             self.duplicates += 1;
-            if let Some(past) = self.past.get(&before).filter(|past| past.clean) {
+            if let Some(past) = self.past.get(&before).filter(|p| p.clean && zombie.is_none()) {
                 return Err(format!("a duplicate after a clean end: {past:?} (I7)"));
             }
         }

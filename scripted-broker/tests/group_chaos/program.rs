@@ -141,6 +141,10 @@ pub(crate) async fn run(
             consumer.resume_all();
             word.calmed.set(true);
         }
+        // What was paused when it was taken away is so when it comes back.
+        if calm && !consumer.paused().is_empty() {
+            consumer.resume_all();
+        }
         match word.end.take() {
             Some(End::Closes) => return consumer.close().await,
             Some(End::IsDropped) => return consumer.drop_it().await,

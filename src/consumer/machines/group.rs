@@ -41,6 +41,8 @@ impl Machines {
         let step = self.with_group(self.now, Coordinator::step).flatten();
         // What is ready of partitions that are to be revoked is void from now on.
         self.follow();
+        // A leader may want to know topics that others read: that is due now, and nothing else would send it.
+        self.metadata.poll(&mut self.client, self.now);
         step
     }
 

@@ -76,8 +76,9 @@ impl SimulatedConsumer {
                 if moved || found.is_some() {
                     let who = most_urgent(&mut self.machines, now);
                     let what = format!(
-                        "present ({:?}): moved {moved}, found {}; it was told {:?} by {who}, {:?} later",
+                        "{:?}: did {:?}, found {}; it was told {:?} by {who}, {:?} later",
                         self.machines.attendance,
+                        self.shared.borrow().done,
                         found.is_some(),
                         told.map(|t| t - now),
                         at - now,
@@ -163,7 +164,8 @@ impl SimulatedConsumer {
                 if !self.wait(probe, true).await && self.now() == probe {
                     self.machines.handle_away(probe);
                     if self.exchange(NOT_FOR_RECORDS) {
-                        let what = format!("away: it was told {:?}", next.map(|t| t - now));
+                        let done = self.shared.borrow().done.clone();
+                        let what = format!("away: did {done:?}, told {:?}", next.map(|t| t - now));
                         self.note(Happened::WokeTooLate(what));
                     }
                 }

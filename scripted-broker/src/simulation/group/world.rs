@@ -11,7 +11,7 @@ use std::{
 use kafka_blocking::{
     Error, TopicPartition,
     client::KafkaClient,
-    protocol::{self, Request, offset_commit::OffsetCommitRequest},
+    protocol::{self, Request, RequestHeader, offset_commit::OffsetCommitRequest},
 };
 
 use crate::{
@@ -83,6 +83,8 @@ pub(super) struct World {
     pub(super) networks: Vec<Network>,
     pub(super) wakes: Vec<Wake>,
     pub(super) journal: Vec<Entry>,
+    /// What the last exchange has done, for failures.
+    pub(super) done: Vec<String>,
     group: String,
     seen: (Option<GroupState>, i32, Vec<(String, String)>),
     stored: BTreeMap<TopicPartition, i64>,
@@ -111,6 +113,7 @@ impl World {
             networks: Vec::new(),
             wakes: Vec::new(),
             journal: Vec::new(),
+            done: Vec::new(),
             group: group.to_owned(),
             seen: (None, 0, Vec::new()),
             stored: BTreeMap::new(),
@@ -175,11 +178,16 @@ impl World {
     ) -> bool {
         let (now, started) = (self.now, self.started);
         let network = &mut self.networks[member];
+        let attempts = network.attempts.len();
         let mut moved = network.take_kept(client, which, now);
         moved |= network.execute(client, started, now);
         moved |= network.transmit(client, which, now);
         moved |= network.deliver(client, which, now);
+        let attempts = network.attempts[attempts..].iter();
+        self.done = attempts.map(|a| format!("connect to {}", a.address)).collect();
         for (node, bytes) in network.take_watched() {
+            self.done
+                .extend(apis(&bytes).into_iter().map(|api| format!("api {api} to node {node}")));
             for commit in commits(&bytes) {
                 self.note(Some(member), Happened::CommitSent(node, commit));
             }
@@ -205,29 +213,39 @@ impl World {
     }
 }
 
-/// The offsets that whole requests in these bytes commit.
-fn commits(mut bytes: &[u8]) -> Vec<BTreeMap<TopicPartition, i64>> {
+/// The keys of whole requests in these bytes.
+fn apis(bytes: &[u8]) -> Vec<i16> {
+    requests(bytes).into_iter().map(|(header, _)| header.api_key).collect()
+}
+
+/// Whole requests in these bytes.
+fn requests(mut bytes: &[u8]) -> Vec<(RequestHeader, &[u8])> {
     let mut found = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(usize::MAX);
         let Some((frame, rest)) = rest.split_at_checked(length) else { break };
         bytes = rest;
         let Ok((header, start)) = protocol::decode_request_header(frame) else { break };
-        if header.api_key != OffsetCommitRequest::KEY {
-            continue;
-        }
-        let request: OffsetCommitRequest =
-            protocol::decode_request(&frame[start..], header.api_version)
-                .expect("what the client sends is well-formed");
+        found.push((header, &frame[start..]));
+    }
+    found
+}
+
+/// The offsets that whole requests in these bytes commit.
+fn commits(bytes: &[u8]) -> Vec<BTreeMap<TopicPartition, i64>> {
+    let all = requests(bytes).into_iter().filter(|(h, _)| h.api_key == OffsetCommitRequest::KEY);
+    let offsets = |(header, body): (RequestHeader, &[u8])| {
+        let request: OffsetCommitRequest = protocol::decode_request(body, header.api_version)
+            .expect("what the client sends is well-formed");
         let topics = request.topics.iter().flat_map(|topic| {
             topic.partitions.iter().map(|p| {
                 let partition = TopicPartition::new(topic.name.as_str(), p.partition_index);
                 (partition, p.committed_offset)
             })
         });
-        found.push(topics.collect());
-    }
-    found
+        topics.collect()
+    };
+    all.map(offsets).collect()
 }
 
 impl fmt::Display for Entry {
