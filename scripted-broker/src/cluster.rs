@@ -115,6 +115,12 @@ impl Cluster {
         self.changed = true;
     }
 
+    /// Whether a node has stopped to read and to answer.
+    #[must_use]
+    pub fn is_paused(&self, node: i32) -> bool {
+        self.paused.contains(&node)
+    }
+
     /// A node dies: its connections end, its fetch sessions are gone, and it coordinates no more.
     pub fn kill(&mut self, node: i32) {
         self.paused.remove(&node);

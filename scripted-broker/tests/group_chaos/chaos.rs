@@ -231,6 +231,11 @@ impl Chaos {
                 });
             }
             15 => sim.with_cluster(|cluster, now| {
+                // A group without a coordinator that runs is left as it is.
+                let coordinator = cluster.state.coordinator(GROUP);
+                if coordinator.is_none_or(|node| cluster.is_paused(node)) {
+                    return;
+                }
                 cluster.handle(now);
                 let group = cluster.group(GROUP, now);
                 let members = group.view().members;
