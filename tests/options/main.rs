@@ -15,3 +15,4 @@ mod sharing;
 mod sockets;
 mod support;
 mod times;
+mod warnings;
