@@ -6,12 +6,12 @@ use super::turns::Turns;
 use crate::types::TopicPartition;
 
 /// What a member says that it had.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Claim {
     /// Whatever the member told: it need not exist.
     pub(super) partitions: Vec<TopicPartition>,
-    /// In which generation of the group; `None`, where it is not known, is older than any.
-    pub(super) generation: Option<i32>,
+    /// In which generation of the group; -1, where it is not known, is older than any.
+    pub(super) generation: i32,
 }
 
 /// What all members had, for each partition that there is.
@@ -27,9 +27,14 @@ enum Holder {
     /// Only members that may not have it, since they no longer subscribe to its topic.
     Strangers,
     /// A member, by its position, and the generation in which it got the partition.
-    One(usize, Option<i32>),
+    One(usize, i32),
     /// Several of the same generation: one of them is wrong, and it is not known which.
-    Disputed(Option<i32>),
+    Disputed(i32),
+}
+
+impl Claim {
+    /// That of a member that had nothing.
+    pub(super) const NOTHING: Self = Self { partitions: Vec::new(), generation: -1 };
 }
 
 impl Before {
@@ -78,7 +83,7 @@ impl Before {
 
 impl Holder {
     /// The holder after one more claim, of a member or of one that may not have it.
-    fn or(self, member: Option<usize>, generation: Option<i32>) -> Self {
+    fn or(self, member: Option<usize>, generation: i32) -> Self {
         let known = match self {
             Self::Nobody | Self::Strangers => {
                 return member.map_or(Self::Strangers, |member| Self::One(member, generation));

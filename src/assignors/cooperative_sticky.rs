@@ -67,12 +67,7 @@ impl PartitionAssignor for CooperativeStickyAssignor {
 
 /// What a member has in hand.
 fn claim(member: &GroupMember) -> Claim {
-    let from_user_data = || {
-        let bytes = member.user_data()?.first_chunk()?;
-        Some(i32::from_be_bytes(*bytes)).filter(|generation| *generation >= 0)
-    };
-    Claim {
-        partitions: member.owned().to_vec(),
-        generation: member.generation().or_else(from_user_data),
-    }
+    let from_user_data = || Some(i32::from_be_bytes(*member.user_data()?.first_chunk()?));
+    let generation = member.generation().or_else(from_user_data).unwrap_or(-1);
+    Claim { partitions: member.owned().to_vec(), generation }
 }

@@ -48,7 +48,7 @@ impl PartitionAssignor for StickyAssignor {
     }
 
     fn on_assignment(&mut self, partitions: &[TopicPartition], generation: i32) {
-        self.had = Some(Claim { partitions: partitions.to_vec(), generation: Some(generation) });
+        self.had = Some(Claim { partitions: partitions.to_vec(), generation });
     }
 }
 
@@ -57,8 +57,7 @@ fn write(had: &Claim) -> Option<Vec<u8>> {
     let previous_assignment = by_topic(&had.partitions)
         .map(|(topic, partitions)| Partitions { topic, partitions })
         .collect();
-    let generation = had.generation.unwrap_or(-1);
-    let data = StickyAssignorUserData { previous_assignment, generation };
+    let data = StickyAssignorUserData { previous_assignment, generation: had.generation };
     // Names that brokers know fit; if one did not, the member would be as one that had nothing.
     data.to_bytes().ok()
 }
@@ -66,9 +65,8 @@ fn write(had: &Claim) -> Option<Vec<u8>> {
 /// What a member had. Any program may join a group and put anything in: what cannot be read is nothing.
 fn read(user_data: Option<&[u8]>) -> Claim {
     let Some(Ok(data)) = user_data.map(StickyAssignorUserData::from_bytes) else {
-        return Claim::default();
+        return Claim::NOTHING;
     };
     let previous = data.previous_assignment.into_iter().map(|t| (t.topic, t.partitions));
-    let generation = Some(data.generation).filter(|generation| *generation >= 0);
-    Claim { partitions: flat(previous), generation }
+    Claim { partitions: flat(previous), generation: data.generation }
 }

@@ -34,6 +34,16 @@ fn what_a_member_has_of_a_topic_that_it_left_is_held_back() {
 }
 
 #[test]
+fn a_claim_of_one_that_does_not_subscribe_takes_nothing_from_one_that_does() {
+    let both = topics(&[("t", 2), ("u", 1)]);
+    for (stranger, owner) in [("a", "b"), ("b", "a")] {
+        let strange = member(stranger, &["u"]).with_owned(partitions("t:0")).with_generation(9);
+        let given = assign(NAME, &both, &[strange, has(owner, "t:0", 1)]);
+        assert_eq!(given[owner], partitions("t:0,t:1"), "{given:?}");
+    }
+}
+
+#[test]
 fn fault_104_an_older_claim_gives_way_to_a_later_one() {
     for (old, new) in [("a", "b"), ("b", "a")] {
         let given = shared(3, &[has(old, "t:0,t:1", 3), has(new, "t:0,t:1", 4)]);

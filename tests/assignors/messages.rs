@@ -54,6 +54,17 @@ fn a_subscription_is_of_version_3_and_has_nothing_where_nothing_is_known() {
 }
 
 #[test]
+fn generation_0_is_known_and_an_empty_rack_is_none() {
+    let message = ConsumerProtocolSubscription {
+        generation_id: 0,
+        rack_id: Some(String::new()),
+        ..Default::default()
+    };
+    let read = decode_subscription("m", None, &message.to_bytes(3).unwrap()).unwrap();
+    assert_eq!((read.generation(), read.rack()), (Some(0), None));
+}
+
+#[test]
 fn subscriptions_of_all_versions_are_read() {
     let message = ConsumerProtocolSubscription {
         topics: vec!["t".into()],
@@ -99,6 +110,8 @@ fn fault_102_a_subscription_that_makes_no_sense_is_an_error_that_names_the_membe
         b"\0\0\x7f\xff\xff\xff",
         b"\0\x03\0\0\0\x01\0\x01\xff\xff\xff\xff\xff",
         b"a subscription in words",
+        // As of version 0, and one byte more.
+        b"\0\x03\0\0\0\x01\0\x01t\xff\xff\xff\xff\0",
     ] {
         let error = decode_subscription("consumer-7", None, bytes).unwrap_err();
         let Error::Protocol { what, reason } = &error else { panic!("{error}") };

@@ -83,9 +83,12 @@ fn a_list_that_cannot_be_joined_with_is_refused() {
     let twice = AssignmentStrategy::new().with("range").with_assignor(|| Own("range", &[Eager]));
     let error = protocol(twice).unwrap_err();
     assert!(error.contains("names range twice"), "{error}");
-    let nameless = AssignmentStrategy::new().with_assignor(|| Own("", &[Eager]));
-    let error = protocol(nameless).unwrap_err();
-    assert!(error.contains("must have 1 to 32767 bytes"), "{error}");
+    let long: &str = "x".repeat(32_768).leak();
+    for name in ["", long] {
+        let own = AssignmentStrategy::new().with_assignor(move || Own(name, &[Eager]));
+        let error = protocol(own).unwrap_err();
+        assert!(error.contains("must have 1 to 32767 bytes"), "{error}");
+    }
 }
 
 #[test]
@@ -95,7 +98,8 @@ fn a_wrong_name_is_an_error_also_where_it_is_not_the_last() {
         assert!(error.starts_with("partition_assignment_strategy = \"fair\""), "{error}");
         assert!(error.contains("range, roundrobin, sticky, cooperative-sticky"), "{error}");
     }
-    let error = protocol(AssignmentStrategy::new().with("fair").with("range")).unwrap_err();
+    let error =
+        protocol(AssignmentStrategy::new().with("fair").with("range").with("worse")).unwrap_err();
     assert!(error.contains("\"fair\""), "{error}");
     // A class of somebody's own is not taken for the one that is called like it.
     let error = protocol("com.example.RangeAssignor").unwrap_err();

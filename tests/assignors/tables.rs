@@ -97,6 +97,15 @@ fn behaviour_70_every_member_gets_an_entry() {
 }
 
 #[test]
+fn a_topic_without_partitions_gives_nothing() {
+    let odd = topics(&[("t", 1), ("none", 0), ("wrong", -3)]);
+    let members = [member("a", &["t", "none", "wrong"]), member("b", &["none", "wrong"])];
+    for name in ALL {
+        assert_eq!(assign(name, &odd, &members), table("a=t:0 b="), "{name}");
+    }
+}
+
+#[test]
 fn topics_with_as_many_partitions_are_divided_alike_by_range() {
     let members = ["a", "b", "c"].map(|id| member(id, &["orders", "returns"]));
     let given = assign("range", &topics(&[("orders", 7), ("returns", 7)]), &members);

@@ -16,3 +16,4 @@ mod sharing;
 mod sockets;
 mod support;
 mod times;
+mod warnings;
