@@ -318,6 +318,10 @@ impl Chaos {
         if view.state != GroupState::Stable {
             return Some(format!("the group is {:?}", view.state));
         }
+        let running = self.running().len();
+        if view.members.len() != running {
+            return Some(format!("the group has {} of {running} members", view.members.len()));
+        }
         for (partition, end) in self.partitions() {
             let owners = self.ledger.owners(&partition);
             if owners.len() != 1 {

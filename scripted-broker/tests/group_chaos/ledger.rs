@@ -8,7 +8,7 @@ use std::{
 use kafka_blocking::TopicPartition;
 use scripted_broker::{Entry, Happened, MemberId};
 
-/// How many of the last entries of each member a failure shows.
+/// How many of the last entries of each member a failure shows, unless `GROUP_SHOWN` says otherwise.
 const SHOWN: usize = 40;
 
 /// The time that one member has a partition for, as its program knows it.
@@ -38,8 +38,8 @@ struct Past {
 /// What is known of a member beside its tenures.
 #[derive(Clone, Debug, Default)]
 struct Standing {
-    /// When the group last saw one of its memberships end.
-    dismissed: Option<Duration>,
+    /// When the group last saw one of its memberships end, and under which id.
+    dismissed: Option<(Duration, String)>,
     /// Since when it runs without interruption.
     awake: Duration,
     /// What its program has paused.
@@ -65,7 +65,10 @@ pub(crate) struct Ledger {
     pub(crate) unclean: usize,
     pub(crate) records: usize,
     tenures: u64,
+    /// When a member's last tenure of a partition ended, and up to where its program had come back.
+    just_ended: BTreeMap<(TopicPartition, MemberId), (Duration, Option<i64>)>,
     shown: BTreeMap<Option<MemberId>, VecDeque<Entry>>,
+    most_shown: usize,
     /// Whether nothing goes wrong: then all that can be committed is.
     pub(crate) calm: bool,
 }
@@ -88,6 +91,9 @@ impl Ledger {
             records: 0,
             tenures: 0,
             shown: BTreeMap::new(),
+            most_shown: std::env::var("GROUP_SHOWN")
+                .map_or(SHOWN, |n| n.parse().expect("a number")),
+            just_ended: BTreeMap::new(),
             calm: true,
         }
     }
@@ -119,7 +125,7 @@ impl Ledger {
         }
         let lines = self.shown.entry(entry.member).or_default();
         lines.push_back(entry.clone());
-        if lines.len() > SHOWN {
+        if lines.len() > self.most_shown {
             lines.pop_front();
         }
     }
@@ -164,8 +170,13 @@ impl Ledger {
                     members.iter().map(|(client, id)| (id.clone(), member(client))).collect();
                 for (id, member) in std::mem::replace(&mut self.present, present) {
                     if !self.present.contains_key(&id) {
-                        self.members[member].dismissed = Some(entry.at);
+                        self.members[member].dismissed = Some((entry.at, id));
                     }
+                }
+                // Another coordinator may know nothing of that.
+                for (id, member) in &self.present {
+                    let dismissed = &mut self.members[*member].dismissed;
+                    dismissed.take_if(|(_, gone)| gone == id);
                 }
             }
             Happened::Stored(partition, before, offset) => {
@@ -196,7 +207,7 @@ impl Ledger {
                 Ok(())
             }
             Happened::Told => {
-                self.told(member);
+                self.told(member, entry.at);
                 Ok(())
             }
             Happened::HandedOut(partition, offset) => {
@@ -205,7 +216,7 @@ impl Ledger {
             Happened::Assigned(partitions) => self.assigned(member, partitions, entry.at),
             Happened::Revoked(partitions) => self.ended(member, partitions, true),
             Happened::Lost(partitions) => self.ended(member, partitions, false),
-            Happened::CommitSent(_, offsets) => self.commit_sent(member, offsets),
+            Happened::CommitSent(_, offsets) => self.commit_sent(member, offsets, entry.at),
             Happened::CommitDone(offsets, Err(_)) => {
                 for partition in offsets.keys() {
                     if let Some(tenure) = self.open.get_mut(&(partition.clone(), member)) {
@@ -369,10 +380,12 @@ impl Ledger {
     }
 
     /// The listener has come back.
-    fn told(&mut self, member: MemberId) {
+    fn told(&mut self, member: MemberId, at: Duration) {
         let ending = self.open.iter().filter(|((_, m), _)| *m == member);
         let ending = ending.filter_map(|((p, _), tenure)| Some((p.clone(), tenure.ending?)));
         for (partition, revoked) in ending.collect::<Vec<_>>() {
+            let returned = self.open[&(partition.clone(), member)].returned;
+            self.just_ended.insert((partition.clone(), member), (at, returned));
             self.end(member, &partition, revoked);
         }
     }
@@ -389,12 +402,18 @@ impl Ledger {
         &self,
         member: MemberId,
         offsets: &BTreeMap<TopicPartition, i64>,
+        at: Duration,
     ) -> Result<(), String> {
         for (partition, offset) in offsets {
-            let Some(tenure) = self.open.get(&(partition.clone(), member)) else {
-                return Err(format!("{partition} is not the member's (I5)"));
+            let key = (partition.clone(), member);
+            // It may have been put on its way in the same moment, before the callback.
+            let just_ended = self.just_ended.get(&key).filter(|(ended, _)| *ended == at);
+            let returned = match (self.open.get(&key), just_ended) {
+                (Some(tenure), _) => tenure.returned,
+                (None, Some((_, returned))) => *returned,
+                (None, None) => return Err(format!("{partition} is not the member's (I5)")),
             };
-            let most = tenure.returned.or_else(|| self.committed(partition)).unwrap_or(0);
+            let most = returned.or_else(|| self.committed(partition)).unwrap_or(0);
             if *offset > most {
                 return Err(format!(
                     "{partition}: the program has come back from what is before {most} (I5)"
@@ -412,7 +431,8 @@ impl Ledger {
 
     /// Since when the group does not count a tenure any more.
     fn zombie_since(&self, member: MemberId, tenure: &Tenure) -> Option<Duration> {
-        self.members[member].dismissed.filter(|at| *at >= tenure.begun)
+        let dismissed = self.members[member].dismissed.as_ref().map(|(at, _)| *at);
+        dismissed.filter(|at| *at >= tenure.begun)
     }
 }
 

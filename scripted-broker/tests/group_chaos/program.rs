@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeMap, ops::Range, rc::Rc, time::Duration};
 
-use kafka_blocking::{ConsumerBuilder, Error, Result};
+use kafka_blocking::{ConsumerBuilder, Error, GroupState, Result};
 use scripted_broker::{ListenerHabits, SimulatedConsumer, Taken};
 
 use crate::chaos::TOPICS;
@@ -133,7 +133,7 @@ pub(crate) async fn run(
         consumer.work(Duration::from_millis(500)).await;
     }
     consumer.subscribe(habits.topics);
-    let mut calm = false;
+    let (mut calm, mut obstacles) = (false, String::new());
     loop {
         if word.calm.get() && !calm {
             calm = true;
@@ -155,10 +155,12 @@ pub(crate) async fn run(
             }
             None => {}
         }
+        // Time-outs hardly pass for who is away most of the time.
+        let poll = if calm { habits.poll.max(Duration::from_millis(200)) } else { habits.poll };
         let taken = if habits.one_by_one {
-            consumer.next(habits.poll).await
+            consumer.next(poll).await
         } else {
-            consumer.poll_max(habits.poll, habits.max_records).await
+            consumer.poll_max(poll, habits.max_records).await
         };
         match taken {
             Ok(taken) => {
@@ -171,6 +173,13 @@ pub(crate) async fn run(
                     return consumer.close().await;
                 }
                 consumer.work(Duration::from_millis(50)).await;
+            }
+        }
+        if calm && consumer.standing().1 != GroupState::Stable {
+            let now = format!("{:?}: {}", consumer.standing(), consumer.obstacles());
+            if now != obstacles {
+                consumer.write(now.clone());
+                obstacles = now;
             }
         }
         if habits.restless && !calm {
@@ -191,7 +200,7 @@ async fn work(
     let time = if dawdles {
         MAX_POLL + Duration::from_millis(random.u64(0..4_000))
     } else if calm {
-        Duration::from_millis(if taken.is_empty() { 100 } else { 1 })
+        Duration::from_millis(if taken.is_empty() { 50 } else { 1 })
     } else {
         // One call's records, or none: then there is still a while until it comes back.
         let least = if taken.is_empty() { 30 } else { 1 };

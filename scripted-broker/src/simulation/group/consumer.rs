@@ -175,6 +175,18 @@ impl SimulatedConsumer {
         (generation, state)
     }
 
+    /// What stands in the way of what it waits for.
+    #[must_use]
+    pub fn obstacles(&self) -> String {
+        let now = self.now();
+        self.machines.timeout("it", Duration::ZERO, "", now).to_string()
+    }
+
+    /// Writes something into the journal.
+    pub fn write(&self, text: String) {
+        self.note(Happened::Note(text));
+    }
+
     /// Has the group divide its partitions anew.
     pub fn enforce_rebalance(&mut self) {
         self.note(Happened::Note("enforces a rebalance".into()));
