@@ -15,7 +15,7 @@ use scripted_broker::{GroupSimulation, GroupState, MemberId, Reach};
 
 use crate::{
     ledger::Ledger,
-    program::{self, Commits, End, Habits, SESSION, Word},
+    program::{self, Commits, End, Habits, MAX_POLL, SESSION, Word},
 };
 
 pub(crate) const TOPICS: [&str; 2] = ["t", "u"];
@@ -25,6 +25,9 @@ const MOST_MEMBERS: usize = 5;
 
 /// How long it may take at most, after the faults have ended, until all is well.
 const RECOVERY: Duration = Duration::from_secs(120);
+
+/// How much longer time-outs take of a program that is away for most of the time, at most.
+const AWAY: u32 = 10;
 
 /// How long nothing happens any more then.
 const REST: Duration = Duration::from_secs(15);
@@ -97,7 +100,11 @@ impl Chaos {
                 Duration::from_millis([0, 500][usize::from(random.bool())]);
         });
         sim.note(format!("{trouble:?}, {assignors:?}"));
-        let ledger = Ledger::new(seed, SESSION + Duration::from_secs(3));
+        // A member of the cooperative protocol reads on while its JoinGroup is under way, and hears only from the answer, or
+        // the lack of it, that it is none any more: after max_poll_interval_ms + 5 s in which it was there to look.
+        let reads_on = assignors.iter().any(|names| names.contains("cooperative"));
+        let least = SESSION + Duration::from_secs(3);
+        let ledger = Ledger::new(seed, if reads_on { AWAY * (MAX_POLL + least) } else { least });
         Self {
             sim,
             ledger,
@@ -347,12 +354,16 @@ impl Chaos {
 
     fn settle(&mut self) {
         let limit = self.sim.elapsed() + RECOVERY;
-        while let Some(wrong) = self.unrest() {
+        // Twice in a row: a program may just have asked for something else, which nobody sees yet.
+        let mut well = 0;
+        while well < 2 {
+            let wrong = self.unrest();
             let at = self.sim.elapsed();
-            if at > limit {
-                self.ledger.fail(at, &wrong);
+            if let Some(wrong) = wrong.as_ref().filter(|_| at > limit) {
+                self.ledger.fail(at, wrong);
             }
-            self.run_for(Duration::from_millis(500));
+            well = if wrong.is_none() { well + 1 } else { 0 };
+            self.run_for(Duration::from_secs(1));
         }
         // What is written now is read without another rebalance.
         let generation = self.ledger.generation;
