@@ -200,8 +200,12 @@ impl Check<'_> {
         let mut handed_out = Vec::new();
         for tenure in self.tenures {
             seen.push((tenure.begin, tenure.committed, tenure.member));
-            let commits = tenure.commits.iter();
-            seen.extend(commits.map(|(_, done, offset)| (*done, Some(*offset), tenure.member)));
+            // One that was frozen between a commit and its answer tells of it late.
+            let late = tenure.how == End::Lost;
+            let commits = tenure.commits.iter().map(|(sent, done, offset)| {
+                (if late { *sent } else { *done }, Some(*offset), tenure.member)
+            });
+            seen.extend(commits);
             handed_out.extend(tenure.records.iter().map(|(at, offset, _)| (*at, *offset)));
         }
         seen.sort_by_key(|(at, ..)| *at);

@@ -152,6 +152,9 @@ fn what_is_committed_never_goes_back() {
     assert_eq!(broken([a().commit(3, 3, 3).lost(8), b()], &rules()), [Rule::NeverBack]);
     let c = ours("c").assigned(9, None);
     assert_eq!(broken([a().commit(3, 3, 3).lost(8), c], &rules()), [Rule::NeverBack]);
+    let frozen = ours("a").assigned(1, None).records(2, [0]).commit(3, 8, 1).lost(9);
+    let other = ours("b").assigned(5, Some(1)).records(6, [1, 2, 4, 5, 6]).commit(7, 7, 7);
+    assert_eq!(broken([frozen, other], &rules()), [], "it was done before");
 }
 
 #[test]
