@@ -40,7 +40,18 @@ pub(crate) enum Trouble {
     All,
 }
 
-pub(crate) struct Chaos {
+impl Trouble {
+    /// What a seed makes.
+    pub(crate) fn of(seed: u64) -> Self {
+        match seed % 4 {
+            0 => Self::Calm,
+            1 => Self::Members,
+            _ => Self::All,
+        }
+    }
+}
+
+struct Chaos {
     sim: GroupSimulation,
     ledger: Ledger,
     random: fastrand::Rng,
@@ -66,8 +77,7 @@ pub(crate) struct Outcome {
 impl Chaos {
     fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let trouble = [Trouble::Calm, Trouble::Members, Trouble::All, Trouble::All]
-            [usize::try_from(seed % 4).expect("below 4")];
+        let trouble = Trouble::of(seed);
         let sets: [&[&str]; 6] = [
             &["range"],
             &["range,roundrobin"],

@@ -145,6 +145,7 @@ impl GroupSimulation {
     pub fn with_cluster<T>(&mut self, f: impl FnOnce(&mut Cluster, Instant) -> T) -> T {
         let mut world = self.shared.borrow_mut();
         let now = world.now;
+        world.touched = true;
         f(&mut world.cluster, now)
     }
 

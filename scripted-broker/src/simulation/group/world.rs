@@ -83,6 +83,8 @@ pub(super) struct World {
     pub(super) networks: Vec<Network>,
     pub(super) wakes: Vec<Wake>,
     pub(super) journal: Vec<Entry>,
+    /// A test may have changed something.
+    pub(super) touched: bool,
     /// What the last exchange has done, for failures.
     pub(super) done: Vec<String>,
     group: String,
@@ -113,6 +115,7 @@ impl World {
             networks: Vec::new(),
             wakes: Vec::new(),
             journal: Vec::new(),
+            touched: true,
             done: Vec::new(),
             group: group.to_owned(),
             seen: (None, 0, Vec::new()),
@@ -137,6 +140,7 @@ impl World {
                 self.arrive(member, event);
             }
         }
+        let due = self.cluster.poll_timeout().is_some_and(|at| at <= self.now);
         self.cluster.handle(self.now);
         while let Some((id, output)) = self.cluster.poll_output() {
             moved = true;
@@ -144,7 +148,10 @@ impl World {
             let member = usize::try_from(member).expect("it came from a member");
             self.networks[member].send_to_client(local, output, self.now);
         }
-        self.look_at_group();
+        if moved || due || self.touched {
+            self.touched = false;
+            self.look_at_group();
+        }
         moved
     }
 
