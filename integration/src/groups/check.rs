@@ -139,6 +139,10 @@ impl Check<'_> {
     fn begins(&mut self) {
         for tenure in self.tenures {
             let Some((at, first, _)) = tenure.records.first() else { continue };
+            if tenure.kind == Kind::KafkaPython {
+                // It begins where it asked for before the last commit of the tenure before had gone through.
+                continue;
+            }
             let from = tenure.committed.unwrap_or(0);
             let expected = self.log.range(from..).next().map(|(offset, _)| *offset);
             if expected != Some(*first) {
