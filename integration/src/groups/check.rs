@@ -60,7 +60,7 @@ pub struct Violation {
 /// What is promised, where that differs from test to test.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Whose clean tenures may be followed by a repetition of records.
+    /// Whose clean tenures may be followed by a repetition of records, or go back behind what was committed.
     pub may_repeat: BTreeSet<Kind>,
     /// The highest generation that the group may have come to.
     pub generations: i32,
@@ -82,7 +82,7 @@ pub fn check(members: &[MemberHistory], written: &Written, rules: &Rules) -> Vec
         let log = written.get(partition).unwrap_or(&nothing);
         let mut found = Check { partition, tenures, log, violations: &mut violations };
         found.order();
-        found.begins();
+        found.begins(rules);
         found.owners();
         found.repetitions(rules);
         found.commits();
@@ -136,13 +136,9 @@ impl Check<'_> {
         }
     }
 
-    fn begins(&mut self) {
-        for tenure in self.tenures {
+    fn begins(&mut self, rules: &Rules) {
+        for tenure in self.tenures.iter().filter(|t| !rules.may_repeat.contains(&t.kind)) {
             let Some((at, first, _)) = tenure.records.first() else { continue };
-            if tenure.kind == Kind::KafkaPython {
-                // It begins where it asked for before the last commit of the tenure before had gone through.
-                continue;
-            }
             let from = tenure.committed.unwrap_or(0);
             let expected = self.log.range(from..).next().map(|(offset, _)| *offset);
             if expected != Some(*first) {
@@ -178,7 +174,9 @@ impl Check<'_> {
         for (number, tenure) in self.tenures.iter().enumerate() {
             let mut blamed = BTreeMap::<usize, Vec<i64>>::new();
             for (_, offset, _) in &tenure.records {
-                if let Some(earlier) = handed_out.insert(*offset, number) {
+                // Whoever goes back behind what was committed has itself to blame.
+                let earlier = handed_out.insert(*offset, number);
+                if let Some(earlier) = earlier.filter(|_| Some(*offset) >= tenure.committed) {
                     blamed.entry(earlier).or_default().push(*offset);
                 }
             }
