@@ -155,8 +155,9 @@ fn no_record_is_skipped_when_members_are_killed_between_two_polls() {
 #[test]
 fn a_member_that_was_frozen_past_its_session_commits_nothing_when_it_thaws() {
     let rounds = if is_long() { 20 } else { 1 };
-    let mut run = GroupRun::start(cluster(), "frozen", 4, 300);
-    let mut settings = run.settings().commit(CommitMode::Record);
+    let mut run = GroupRun::start(cluster(), "frozen", 4, 200);
+    let mut settings = run.settings().commit(CommitMode::Batch);
+    settings.max_poll_records = 20;
     settings.session_timeout = Duration::from_millis(1_500);
     settings.process = Duration::from_millis(1);
     for way in ["poll", "next"] {

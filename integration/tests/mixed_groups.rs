@@ -1,6 +1,6 @@
 //! Whether members of several clients share a group: all records once, one owner a partition, and rebalances that end.
 use std::{
-    env,
+    env, mem,
     path::PathBuf,
     sync::OnceLock,
     time::{Duration, Instant},
@@ -97,15 +97,18 @@ fn come_and_go(assignor: &str) {
         }
     }
     run.wait_until_settled();
-    let settled = cluster.rebalances(&group);
-    run.wait_for_records(400);
-    assert_eq!(
-        cluster.rebalances(&group),
-        settled,
-        "{assignor}: nothing happened, so nothing changes"
-    );
+    // A cooperative one comes in two rounds; then nothing happens, so nothing changes.
+    let mut settled = cluster.rebalances(&group);
+    let calm = (0..4).any(|_| {
+        run.wait_for_records(400);
+        let before = mem::replace(&mut settled, cluster.rebalances(&group));
+        before == settled
+    });
+    assert!(calm, "{assignor}: it rebalances on and on: {settled:?}");
     println!("{assignor}: {changes} changes, {settled:?}");
-    run.finish(&Rules::strict(changes * GENERATIONS_PER_CHANGE));
+    // kafka-python goes on where it was when a partition comes back to it, whatever was committed meanwhile.
+    let may_repeat = [Kind::KafkaPython].into();
+    run.finish(&Rules { may_repeat, generations: changes * GENERATIONS_PER_CHANGE });
 }
 
 fn join(run: &mut GroupRun<'_>, client: &Client, assignor: &str, rng: &mut Rng) {

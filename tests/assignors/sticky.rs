@@ -43,6 +43,31 @@ fn what_no_longer_exists_is_not_kept() {
 }
 
 #[test]
+fn what_nobody_had_moves_on_rather_than_what_somebody_had() {
+    // t2:3 is nobody's, and goes to b first, who has less. c takes so much from a then that b has one too many.
+    let members = [
+        having(
+            "sticky",
+            member("a", &["t0", "t1", "t2", "t3"]),
+            &partitions("t0:1,t0:5,t0:6,t0:7,t0:8,t0:9,t1:1,t2:1,t2:4,t3:0,t3:5,t3:6"),
+            1,
+        ),
+        having(
+            "sticky",
+            member("b", &["t1", "t2", "t3"]),
+            &partitions("t1:0,t1:2,t1:3,t2:0,t2:2,t2:5,t3:1,t3:2,t3:3,t3:4"),
+            1,
+        ),
+        having("sticky", member("c", &["t0"]), &partitions("t0:0,t0:2,t0:3,t0:4,t0:10"), 1),
+    ];
+    let cluster = topics(&[("t0", 11), ("t1", 4), ("t2", 6), ("t3", 7)]);
+    let given = assign("sticky", &cluster, &members);
+    assert_eq!(given["b"], partitions("t1:0,t1:2,t1:3,t2:0,t2:2,t2:5,t3:1,t3:2,t3:3,t3:4"));
+    assert!(given["a"].contains(&TopicPartition::new("t2", 3)), "{given:?}");
+    assert_eq!(given.values().map(Vec::len).collect::<Vec<_>>(), [9, 10, 9]);
+}
+
+#[test]
 fn fault_104_the_claim_of_the_later_generation_counts() {
     for (old, new) in [("a", "b"), ("b", "a")] {
         let given = shared(4, &[had(old, "t:0,t:1", 3), had(new, "t:0,t:1", 4)]);

@@ -19,7 +19,7 @@ use kafka_blocking::{
     TopicPartition,
 };
 use kafka_blocking_integration::groups::{
-    CommitMode, Event, MemberSettings, PartitionOffsets, What,
+    CommitMode, Event, MemberSettings, PartitionOffsets, What, monotonic,
 };
 
 fn main() {
@@ -28,6 +28,8 @@ fn main() {
         |n: usize, default: &str| arguments.get(n).map_or(default, String::as_str).to_owned();
     let settings = serde_json::from_str(&arguments[0]).expect("the settings are JSON");
     let settings = MemberSettings::from_json(&settings).expect("the settings are complete");
+    log::set_logger(&Stderr).expect("it is the first");
+    log::set_max_level(log::LevelFilter::Debug);
     let orders = Arc::new(Orders::default());
     let listening = Arc::clone(&orders);
     thread::spawn(move || listening.obey());
@@ -36,6 +38,23 @@ fn main() {
         say(What::Error(error.to_string()), None);
         process::exit(1);
     }
+}
+
+/// What the consumer logs of its group, with the time of the events.
+struct Stderr;
+
+impl log::Log for Stderr {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target() == "kafka_blocking::group"
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            eprintln!("{:?} {} {}", monotonic(), record.level(), record.args());
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 /// What was said on standard input.

@@ -60,7 +60,7 @@ pub struct Violation {
 /// What is promised, where that differs from test to test.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Whose clean tenures may be followed by a repetition of records.
+    /// Whose clean tenures may be followed by a repetition of records, or go back behind what was committed.
     pub may_repeat: BTreeSet<Kind>,
     /// The highest generation that the group may have come to.
     pub generations: i32,
@@ -82,7 +82,7 @@ pub fn check(members: &[MemberHistory], written: &Written, rules: &Rules) -> Vec
         let log = written.get(partition).unwrap_or(&nothing);
         let mut found = Check { partition, tenures, log, violations: &mut violations };
         found.order();
-        found.begins();
+        found.begins(rules);
         found.owners();
         found.repetitions(rules);
         found.commits();
@@ -136,8 +136,8 @@ impl Check<'_> {
         }
     }
 
-    fn begins(&mut self) {
-        for tenure in self.tenures {
+    fn begins(&mut self, rules: &Rules) {
+        for tenure in self.tenures.iter().filter(|t| !rules.may_repeat.contains(&t.kind)) {
             let Some((at, first, _)) = tenure.records.first() else { continue };
             let from = tenure.committed.unwrap_or(0);
             let expected = self.log.range(from..).next().map(|(offset, _)| *offset);
@@ -174,7 +174,9 @@ impl Check<'_> {
         for (number, tenure) in self.tenures.iter().enumerate() {
             let mut blamed = BTreeMap::<usize, Vec<i64>>::new();
             for (_, offset, _) in &tenure.records {
-                if let Some(earlier) = handed_out.insert(*offset, number) {
+                // Whoever goes back behind what was committed has itself to blame.
+                let earlier = handed_out.insert(*offset, number);
+                if let Some(earlier) = earlier.filter(|_| Some(*offset) >= tenure.committed) {
                     blamed.entry(earlier).or_default().push(*offset);
                 }
             }
@@ -200,8 +202,12 @@ impl Check<'_> {
         let mut handed_out = Vec::new();
         for tenure in self.tenures {
             seen.push((tenure.begin, tenure.committed, tenure.member));
-            let commits = tenure.commits.iter();
-            seen.extend(commits.map(|(_, done, offset)| (*done, Some(*offset), tenure.member)));
+            // One that was frozen between a commit and its answer tells of it late.
+            let late = tenure.how == End::Lost;
+            let commits = tenure.commits.iter().map(|(sent, done, offset)| {
+                (if late { *sent } else { *done }, Some(*offset), tenure.member)
+            });
+            seen.extend(commits);
             handed_out.extend(tenure.records.iter().map(|(at, offset, _)| (*at, *offset)));
         }
         seen.sort_by_key(|(at, ..)| *at);

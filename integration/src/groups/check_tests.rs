@@ -140,6 +140,10 @@ fn a_tenure_begins_where_the_group_had_committed() {
     assert_eq!(broken([a(), b], &rules()), [], "3 is no record, so 4 it is");
     let b = ours("b").assigned(5, Some(3)).records(6, [2, 4, 5, 6]);
     assert_eq!(broken([a(), b], &rules()), [Rule::BeginsAtCommitted]);
+    let back = |kind| Play::of("b", kind).assigned(5, Some(3)).records(6, [1, 2, 4, 5, 6]);
+    let lenient = Rules { may_repeat: [Kind::KafkaPython].into(), ..rules() };
+    assert_eq!(broken([a(), back(Kind::KafkaPython)], &lenient), []);
+    assert_eq!(broken([a(), back(Kind::Java)], &lenient), [Rule::BeginsAtCommitted]);
     let c = ours("c").assigned(1, None).records(2, [1, 2, 4, 5, 6]);
     assert_eq!(broken([c], &rules()), [Rule::BeginsAtCommitted, Rule::NothingLost]);
 }
@@ -152,6 +156,9 @@ fn what_is_committed_never_goes_back() {
     assert_eq!(broken([a().commit(3, 3, 3).lost(8), b()], &rules()), [Rule::NeverBack]);
     let c = ours("c").assigned(9, None);
     assert_eq!(broken([a().commit(3, 3, 3).lost(8), c], &rules()), [Rule::NeverBack]);
+    let frozen = ours("a").assigned(1, None).records(2, [0]).commit(3, 8, 1).lost(9);
+    let other = ours("b").assigned(5, Some(1)).records(6, [1, 2, 4, 5, 6]).commit(7, 7, 7);
+    assert_eq!(broken([frozen, other], &rules()), [], "it was done before");
 }
 
 #[test]

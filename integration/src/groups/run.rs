@@ -204,4 +204,4 @@ fn owned(events: &[Event]) -> BTreeSet<TopicPartition> {
     owned
 }
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
