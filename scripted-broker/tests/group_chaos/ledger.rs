@@ -432,7 +432,9 @@ impl Ledger {
     /// Since when the group does not count a tenure any more.
     fn zombie_since(&self, member: MemberId, tenure: &Tenure) -> Option<Duration> {
         let dismissed = self.members[member].dismissed.as_ref().map(|(at, _)| *at);
-        dismissed.filter(|at| *at >= tenure.begun)
+        // One that hung may find an old answer when it goes on, and begin a tenure that is none any more.
+        let gone = !self.present.values().any(|m| *m == member);
+        dismissed.filter(|at| gone || *at >= tenure.begun)
     }
 }
 

@@ -160,7 +160,7 @@ impl SimulatedConsumer {
                 break wait.max(SHORTEST);
             }
             let at = (now + wait.max(SPIN)).min(until);
-            if let Some(probe) = self.time_to_probe(at) {
+            if let Some(probe) = self.time_to_probe(at.min(now + wait)) {
                 if !self.wait(probe, true).await && self.now() == probe {
                     self.machines.handle_away(probe);
                     if self.exchange(NOT_FOR_RECORDS) {
