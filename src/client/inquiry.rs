@@ -50,11 +50,6 @@ impl Inquiry {
         self.backoff.reset();
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub(crate) fn was_away(&mut self, time: Duration) {
-        self.in_flight.values_mut().for_each(|(_, sent)| *sent = later(*sent, time));
-    }
-
     /// It was put to a node.
     pub(crate) fn sent(&mut self, id: RequestId, node: NodeKey, now: Instant) {
         self.in_flight.insert(id, (node, now));
@@ -97,12 +92,17 @@ impl Inquiry {
     pub(crate) fn poll_timeout(
         &self,
         due: Instant,
+        avoided: &BTreeMap<i32, Instant>,
         client: &KafkaClient,
         now: Instant,
     ) -> Option<Instant> {
         let silent = self.in_flight.values().map(|(_, sent)| later(*sent, PATIENCE)).max();
         let next = silent.unwrap_or_else(|| due.max(self.retry_at));
-        // Due, but nobody can be asked: it depends on when a node may be tried again.
-        if next <= now { client.any_node_timeout(now) } else { Some(next) }
+        if next > now {
+            return Some(next);
+        }
+        // Due, but nobody can be asked: it depends on when a node may be tried again, or is no longer to be avoided.
+        let trusted = avoided.values().copied().filter(|until| now < *until).min();
+        [client.any_node_timeout(now), trusted].into_iter().flatten().min()
     }
 }

@@ -169,14 +169,6 @@ impl Metadata {
         self.answer = None;
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub fn was_away(&mut self, time: Duration) {
-        self.refresh.was_away(time);
-        if let Some(asking) = &mut self.asking {
-            asking.inquiry.was_away(time);
-        }
-    }
-
     // What came in
 
     /// A request of ours was answered, or failed; says whether it was ours.
@@ -229,8 +221,10 @@ impl Metadata {
     pub fn poll_timeout(&self, client: &KafkaClient, now: Instant) -> Option<Instant> {
         let aged = self.refreshed.map_or(now, |at| later(at, self.options.max_age));
         let due = if self.needed { now } else { aged };
-        let asking = self.asking.as_ref().and_then(|a| a.inquiry.poll_timeout(now, client, now));
-        [self.refresh.poll_timeout(due, client, now), asking].into_iter().flatten().min()
+        let timeout =
+            |inquiry: &Inquiry, due| inquiry.poll_timeout(due, &self.avoided, client, now);
+        let asking = self.asking.as_ref().and_then(|asking| timeout(&asking.inquiry, now));
+        [timeout(&self.refresh, due), asking].into_iter().flatten().min()
     }
 
     /// An error that the caller has to know, such as a topic that may not be read.

@@ -270,18 +270,6 @@ impl KafkaClient {
         }
     }
 
-    /// Nobody looked for this long at the sockets for records, or at the others.
-    pub fn was_away(&mut self, records: bool, time: Duration) {
-        let theirs = |key: &NodeKey| (key.role == Role::Fetch) == records;
-        let connections = self.connections.values_mut().filter(|(key, _)| theirs(key));
-        connections.for_each(|(_, connection)| connection.was_away(time));
-        for (_, node) in self.nodes.iter_mut().filter(|(key, _)| theirs(key)) {
-            if let Link::Resolving { since } = &mut node.link {
-                *since = later(*since, time);
-            }
-        }
-    }
-
     /// How long an answer may take.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {

@@ -96,6 +96,9 @@ impl Signals {
     }
 }
 
+/// How often sockets are looked at before a time-out is judged.
+const ROUNDS: usize = 1_000;
+
 /// Why the loop ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended<T> {
@@ -114,8 +117,6 @@ pub(crate) struct Driver {
     selector: Selector,
     /// Since when the caller is away.
     left: Option<Instant>,
-    /// Since when nobody has looked at the sockets that are not for records.
-    unattended: Option<Instant>,
 }
 
 impl Driver {
@@ -131,7 +132,7 @@ impl Driver {
             })?;
         let machines = Machines::new(options, fastrand::u64(..), now());
         Ok((
-            Self { machines, selector, left: None, unattended: None },
+            Self { machines, selector, left: None },
             Arc::new(Signals { flags: AtomicU8::new(0), waker }),
         ))
     }
@@ -143,7 +144,7 @@ impl Driver {
         signals: &Signals,
         mut done: impl FnMut(&mut Machines) -> Option<T>,
     ) -> Result<Ended<T>> {
-        self.enter();
+        self.enter()?;
         let ended = self.run(deadline, Some(signals), &mut done);
         self.leave();
         ended
@@ -155,7 +156,7 @@ impl Driver {
         deadline: Instant,
         mut done: impl FnMut(&mut Machines) -> Option<T>,
     ) -> Result<Option<T>> {
-        self.enter();
+        self.enter()?;
         let ended = self.run(deadline, None, &mut done);
         self.leave();
         Ok(match ended? {
@@ -193,13 +194,13 @@ impl Driver {
                 continue;
             }
             let next = self.machines.poll_timeout(now).map_or(deadline, |at| at.min(deadline));
-            self.wait(Some(next.saturating_duration_since(now)))?;
+            self.wait_and_look(next.saturating_duration_since(now), Sockets::All)?;
         }
     }
 
     /// Moves what can be moved without waiting, so that what is asked for next is on its way while records are handed out.
     pub(crate) fn pump(&mut self) -> Result<()> {
-        self.enter();
+        self.enter()?;
         let now = now();
         self.machines.handle(now);
         self.step(now)?;
@@ -218,14 +219,11 @@ impl Driver {
         const LONGEST: Duration = Duration::from_secs(1);
         let heartbeat = self.machines.group.as_ref().map(Coordinator::heartbeat_interval);
         let longest = heartbeat.map_or(LONGEST, |interval| interval.clamp(SHORTEST, LONGEST));
-        let began = now();
-        if let Some(since) = self.unattended.take() {
-            self.machines.group_was_away(began.saturating_duration_since(since));
-        }
-        let pause = loop {
+        self.look(Sockets::NotForRecords)?;
+        loop {
             let now = now();
             if presence.is_inside() {
-                break SHORTEST;
+                return Ok(SHORTEST);
             }
             // The time that a listener takes is the group's.
             if (presence.has_progressed() || signals.in_callback())
@@ -242,12 +240,10 @@ impl Driver {
             let wait = next.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
             let group = self.machines.group.as_ref();
             if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
-                break wait.max(SHORTEST);
+                return Ok(wait.max(SHORTEST));
             }
-            self.wait(Some(wait))?;
-        };
-        self.unattended = Some(now());
-        Ok(pause)
+            self.wait_and_look(wait, Sockets::NotForRecords)?;
+        }
     }
 
     /// The present time, for a deadline.
@@ -255,32 +251,57 @@ impl Driver {
         now()
     }
 
-    /// What came while the caller was away was not late.
-    fn enter(&mut self) {
-        let now = now();
-        if let Some(left) = self.left.take() {
-            self.machines.was_away(now.saturating_duration_since(left));
-        }
-        if let Some(since) = self.unattended.take() {
-            self.machines.group_was_away(now.saturating_duration_since(since));
-        }
+    fn enter(&mut self) -> Result<()> {
+        /// So little is nothing to a time-out, and a look at the sockets would cost more than what the caller came for.
+        const SHORT: Duration = Duration::from_millis(10);
+        let Some(left) = self.left.take() else { return Ok(()) };
+        let away = now().saturating_duration_since(left);
+        self.machines.was_away(away);
+        if away >= SHORT { self.look(Sockets::All) } else { Ok(()) }
     }
 
     fn leave(&mut self) {
         self.left = Some(now());
-        self.unattended = self.left;
+    }
+
+    /// Takes in what is there already, before a time-out is judged by the clock: whoever has answered while nobody looked,
+    /// however long that was, is not late.
+    fn look(&mut self, sockets: Sockets) -> Result<()> {
+        let now = now();
+        self.wait(Duration::ZERO)?;
+        // Each round takes what one socket has brought; a peer that never ends is judged all the same.
+        for _ in 0..ROUNDS {
+            if !self.selector.exchange(&mut self.machines.client, sockets, now) {
+                break;
+            }
+            match sockets {
+                Sockets::All => self.machines.take_in(now),
+                Sockets::NotForRecords => self.machines.take_in_away(now),
+            }
+        }
+        Ok(())
     }
 
     fn step(&mut self, now: Instant) -> Result<()> {
         if !self.selector.exchange(&mut self.machines.client, Sockets::All, now) {
-            self.wait(Some(Duration::ZERO))?;
+            self.wait(Duration::ZERO)?;
             self.selector.exchange(&mut self.machines.client, Sockets::All, now);
         }
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Option<Duration>) -> Result<()> {
-        self.selector.wait(timeout).map_err(|source| Error::Connection {
+    /// Waits, which may last longer than it should where the whole process was stopped.
+    fn wait_and_look(&mut self, timeout: Duration, sockets: Sockets) -> Result<()> {
+        self.wait(timeout)?;
+        let due = match sockets {
+            Sockets::All => self.machines.is_due(now()),
+            Sockets::NotForRecords => self.machines.is_due_away(now()),
+        };
+        if due { self.look(sockets) } else { Ok(()) }
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<()> {
+        self.selector.wait(Some(timeout)).map_err(|source| Error::Connection {
             node: "this machine".into(),
             step: "waiting for sockets",
             source: Arc::new(source),

@@ -54,6 +54,8 @@ pub struct Machines {
     cluster_seen: u64,
     /// When the machines were handled last.
     now: Instant,
+    /// When all of them were, and not only those that go on while the caller is away.
+    all_handled: Instant,
 }
 
 impl Machines {
@@ -91,18 +93,16 @@ impl Machines {
             errors: VecDeque::new(),
             cluster_seen: 0,
             now,
+            all_handled: now,
         }
     }
 
     /// The time is `now`: tells every machine what has happened, and lets it say what to send.
     pub fn handle(&mut self, now: Instant) {
         self.now = now;
+        self.all_handled = now;
         self.client.handle_timeout(now);
-        // Before answers that are there already: they may be of a leader that is none any more.
-        self.check_epochs(false);
-        while let Some(event) = self.deferred.pop_front().or_else(|| self.client.poll_event()) {
-            self.route(event, now);
-        }
+        self.take_in(now);
         let changes = self.metadata.cluster().changes();
         let changed = changes != self.cluster_seen;
         if changed {
@@ -131,21 +131,30 @@ impl Machines {
         self.metadata.poll(&mut self.client, now);
     }
 
+    /// Tells the machines what has come in, and judges nobody who is late: more may be there.
+    pub fn take_in(&mut self, now: Instant) {
+        // Before answers that are there already: they may be of a leader that is none any more.
+        self.check_epochs(false);
+        while let Some(event) = self.deferred.pop_front().or_else(|| self.client.poll_event()) {
+            self.route(event, now);
+        }
+        self.fetcher.gate(&mut self.client, now);
+    }
+
     /// Brings what is ready in line with what the caller has paused, resumed or moved.
     pub fn follow(&mut self) {
         self.fetcher.follow(&mut self.subscriptions);
     }
 
-    /// The caller was away for this long: no answer to it was late meanwhile.
+    /// The caller was away for this long: nobody has gone on making connections, which takes several steps.
     pub fn was_away(&mut self, time: Duration) {
-        self.client.was_away(true, time);
-        self.metadata.was_away(time);
         self.fetcher.was_away(time);
-        self.resets.was_away(time);
-        self.validation.was_away(time);
-        if let Some(query) = &mut self.query {
-            query.was_away(time);
-        }
+    }
+
+    /// Whether somebody may be late by now, or something is due.
+    #[must_use]
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        self.poll_timeout(self.all_handled).is_some_and(|at| at <= now)
     }
 
     /// When to call [`handle`](Self::handle) although nothing came in.

@@ -127,16 +127,6 @@ impl Commits {
         self.settle();
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub(super) fn was_away(&mut self, time: Duration) {
-        if let Some(flight) = &mut self.flight {
-            flight.sent = later(flight.sent, time);
-        }
-        for commit in &mut self.queue {
-            commit.since = later(commit.since, time);
-        }
-    }
-
     // What came in
 
     /// The answer to a commit, if it is one.

@@ -95,16 +95,6 @@ impl Committed {
         self.answer = None;
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub(super) fn was_away(&mut self, time: Duration) {
-        let call = self.call.as_mut().map(|(_, question)| question);
-        for question in [Some(&mut self.positions), call].into_iter().flatten() {
-            if let Some(asked) = &mut question.request {
-                asked.sent = later(asked.sent, time);
-            }
-        }
-    }
-
     // What came in
 
     /// The answer to a question, if it is one.

@@ -2,7 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use crate::net::connection::{RequestId, later};
+use super::{
+    leaving::reachable,
+    lookup::{Lookup, group_error},
+    membership::{Membership, Phase},
+};
+use crate::{
+    ErrorCode, Result,
+    client::{NodeKey, Role},
+    net::connection::{RequestId, later},
+    protocol::{self, heartbeat::HeartbeatRequest},
+    subscriptions::Context,
+};
 
 /// The timers of a membership.
 #[derive(Debug)]
@@ -19,9 +30,8 @@ pub(super) struct Heartbeat {
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     id: RequestId,
+    node: NodeKey,
     sent: Instant,
-    /// The same, later by the time in which nobody looked for an answer.
-    waits_since: Instant,
 }
 
 impl Heartbeat {
@@ -29,21 +39,23 @@ impl Heartbeat {
         Self { interval, session, next_at: now, in_flight: None, contact: now }
     }
 
-    /// A membership begins, or a request other than a heartbeat was answered: it counts as one.
-    pub(super) fn restart(&mut self, now: Instant) {
-        self.contact = now;
-        self.next_at = later(now, self.interval);
+    /// A request other than a heartbeat was answered, which had been held back until then at least. What a heartbeat before
+    /// that is answered is about the past.
+    pub(super) fn restart(&mut self, then: Instant) {
+        self.in_flight = None;
+        self.contact = then;
+        self.next_at = later(then, self.interval);
     }
 
     /// A heartbeat was sent.
-    pub(super) fn sent(&mut self, id: RequestId, now: Instant) {
-        self.in_flight = Some(InFlight { id, sent: now, waits_since: now });
+    pub(super) fn sent(&mut self, id: RequestId, node: NodeKey, now: Instant) {
+        self.in_flight = Some(InFlight { id, node, sent: now });
         self.next_at = later(now, self.interval);
     }
 
-    /// Whether an answer is one to the heartbeat that was sent last.
-    pub(super) fn take(&mut self, id: RequestId) -> Option<Instant> {
-        Some(self.in_flight.take_if(|sent| sent.id == id)?.sent)
+    /// Whether an answer is one to the heartbeat that was sent last: when that was, and to whom.
+    fn take(&mut self, id: RequestId) -> Option<(Instant, NodeKey)> {
+        self.in_flight.take_if(|sent| sent.id == id).map(|sent| (sent.sent, sent.node))
     }
 
     /// The heartbeat sent then was answered as to a member.
@@ -59,13 +71,6 @@ impl Heartbeat {
     /// Nobody waits for the answer any more.
     pub(super) fn forget(&mut self) {
         self.in_flight = None;
-    }
-
-    /// Nobody looked at the sockets for this long: the answer may be there. The session knows nothing of that.
-    pub(super) fn was_away(&mut self, time: Duration) {
-        if let Some(InFlight { waits_since, .. }) = &mut self.in_flight {
-            *waits_since = later(*waits_since, time);
-        }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
@@ -90,7 +95,145 @@ impl Heartbeat {
 
     /// Since when a heartbeat is unanswered.
     pub(super) fn unanswered(&self) -> Option<Instant> {
-        self.in_flight.map(|in_flight| in_flight.waits_since)
+        self.in_flight.map(|in_flight| in_flight.sent)
+    }
+}
+
+impl Membership {
+    /// Sends a heartbeat if it is time for one; notices when none has arrived for too long.
+    pub(super) fn beat(&mut self, lookup: &mut Lookup, cx: &mut Context<'_>) {
+        self.holds = cx.subscriptions.assignment().next().is_some();
+        if !self.beats() {
+            return;
+        }
+        if self.heartbeat.is_expired(cx.now) {
+            self.give_up_waiting(lookup, cx);
+            let why = "no heartbeat was answered for session_timeout_ms";
+            return self.lose_generation(why);
+        }
+        if !self.heartbeat.is_due(cx.now) {
+            return;
+        }
+        let Some(generation) = &self.generation else { return };
+        let request = HeartbeatRequest {
+            group_id: self.options.group_id.to_string(),
+            generation_id: generation.id,
+            member_id: self.member_id.clone(),
+            group_instance_id: self.instance_id(),
+        };
+        let Some(node) = self.path(lookup, cx) else { return };
+        let Some(version) = cx.client.version::<HeartbeatRequest>(node, None) else { return };
+        match cx.client.send(node, version, &request, cx.now) {
+            Ok(id) => self.heartbeat.sent(id, node, cx.now),
+            Err(error) => {
+                self.heartbeat.retry_at(later(cx.now, self.options.heartbeat_interval));
+                self.report(error);
+            }
+        }
+    }
+
+    /// The answer to a heartbeat, if it is one.
+    pub(super) fn handle_heartbeat(
+        &mut self,
+        id: RequestId,
+        result: &Result<(i16, Vec<u8>)>,
+        lookup: &mut Lookup,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let Some((sent, node)) = self.heartbeat.take(id) else { return false };
+        let Ok((version, body)) = result else {
+            self.heartbeat.retry_at(cx.now);
+            return true;
+        };
+        match protocol::decode_response::<HeartbeatRequest>(body, *version) {
+            Ok(response) => {
+                // Before v2 the broker has waited before it answered (KIP-219).
+                if *version >= 2 {
+                    cx.client.throttle(node, response.throttle_time_ms, cx.now);
+                }
+                self.judge_heartbeat(ErrorCode(response.error_code), sent, lookup, cx);
+            }
+            Err(error) => {
+                lookup.lose(&format!("malformed Heartbeat response: {error}"), cx.client, cx.now)
+            }
+        }
+        true
+    }
+
+    fn judge_heartbeat(
+        &mut self,
+        code: ErrorCode,
+        sent: Instant,
+        lookup: &mut Lookup,
+        cx: &mut Context<'_>,
+    ) {
+        match code {
+            ErrorCode::NONE | ErrorCode::REBALANCE_IN_PROGRESS => {
+                self.heartbeat.confirmed(sent);
+                // What it holds back is unanswered all the same.
+                if !self.is_waiting() {
+                    lookup.confirm();
+                }
+                // On the way to an assignment it is no news: old brokers say so until the leader has made it.
+                if code != ErrorCode::NONE && matches!(self.phase, Phase::Stable) {
+                    self.request_rejoin("others join or leave");
+                }
+            }
+            ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
+                self.heartbeat.retry_at(cx.now);
+                lookup.lose(code.name(), cx.client, cx.now);
+            }
+            // It has joined the next one, and the answer that says so is on its way, or lost: then the session ends.
+            ErrorCode::ILLEGAL_GENERATION if matches!(self.phase, Phase::Joining { .. }) => {}
+            ErrorCode::ILLEGAL_GENERATION
+            | ErrorCode::UNKNOWN_MEMBER_ID
+            | ErrorCode::FENCED_INSTANCE_ID => {
+                self.give_up_waiting(lookup, cx);
+                self.expel(code);
+            }
+            code => {
+                self.heartbeat.retry_at(later(cx.now, self.backoff.next_delay(&mut self.random)));
+                if !code.retriable() {
+                    self.report(group_error("Heartbeat", code, &self.options.group_id, ""));
+                }
+            }
+        }
+    }
+
+    /// The coordinator says that this is no member of the generation.
+    pub(super) fn expel(&mut self, code: ErrorCode) {
+        match code {
+            ErrorCode::FENCED_INSTANCE_ID => self.fence(),
+            ErrorCode::UNKNOWN_MEMBER_ID => self.lose_name("the coordinator does not know it"),
+            _ => self.lose_generation("the group has gone on without it"),
+        }
+    }
+
+    /// An answer that is held back is of no use any more, if it is not lost: what is asked next does not wait behind it.
+    fn give_up_waiting(&self, lookup: &Lookup, cx: &mut Context<'_>) {
+        if let Some(node) = lookup.coordinator().filter(|_| self.is_waiting()) {
+            cx.client.close_node(node, cx.now, "the membership is over");
+        }
+    }
+
+    /// Whether heartbeats are sent now. While the coordinator holds back an answer, it knows that this member is there; but that
+    /// answer may be lost on its way, which is to be noticed by who has something that another one would read then.
+    pub(super) fn beats(&self) -> bool {
+        self.generation.is_some() && (self.holds || !self.is_waiting())
+    }
+
+    /// The connection for a heartbeat, if something can be sent on it. A broker reads no further on one where it holds back an
+    /// answer.
+    fn path(&self, lookup: &mut Lookup, cx: &mut Context<'_>) -> Option<NodeKey> {
+        if self.is_waiting() {
+            return reachable(lookup, cx.client, cx.now).filter(|node| node.role == Role::Control);
+        }
+        lookup.coordinator().filter(|node| cx.client.can_send(*node, cx.now))
+    }
+
+    /// Whether a heartbeat is due that could not be sent yet.
+    pub(super) fn owes_heartbeat(&self, now: Instant) -> bool {
+        self.beats() && self.heartbeat.is_due(now)
     }
 }
 
@@ -106,13 +249,13 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_counts_from_when_it_was_sent_however_long_nobody_looked_for_its_answer() {
+    fn a_heartbeat_counts_from_when_it_was_sent_however_late_its_answer_is() {
         let start = any_time();
         let mut heartbeat = Heartbeat::new(SECOND * 3, SECOND * 45, start);
-        heartbeat.sent(7, start);
-        heartbeat.was_away(SECOND * 40);
-        assert_eq!(heartbeat.unanswered(), Some(start + SECOND * 40));
-        let sent = heartbeat.take(7).unwrap();
+        let node = NodeKey { id: 1, role: Role::Coordinator };
+        heartbeat.sent(7, node, start);
+        assert_eq!(heartbeat.unanswered(), Some(start));
+        let (sent, _) = heartbeat.take(7).unwrap();
         heartbeat.confirmed(sent);
         assert!(!heartbeat.is_expired(start + SECOND * 44));
         assert!(heartbeat.is_expired(start + SECOND * 45));

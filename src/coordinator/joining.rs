@@ -127,7 +127,7 @@ impl Membership {
             return self.fail(error, cx.now);
         }
         lookup.confirm();
-        self.heartbeat.restart(cx.now);
+        self.heartbeat.restart(self.looked);
         self.member_id = response.member_id;
         let protocol: Arc<str> = response.protocol_name.unwrap_or_default().into();
         let (id, leads) = (response.generation_id, response.leader == self.member_id);
@@ -168,7 +168,7 @@ impl Membership {
         match code {
             ErrorCode::REBALANCE_IN_PROGRESS => {
                 // Said to a member, whom the coordinator has waited for until now.
-                self.heartbeat.restart(cx.now);
+                self.heartbeat.restart(self.looked);
                 self.retry(cx.now);
             }
             ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => self.retry(cx.now),
@@ -228,7 +228,7 @@ impl Membership {
             .check_kind(SyncGroupRequest::NAME, response.protocol_type.as_deref())
             .and_then(|()| self.check_protocol(name));
         lookup.confirm();
-        self.heartbeat.restart(cx.now);
+        self.heartbeat.restart(self.looked);
         let assignment = checked.and_then(|()| assignors::decode_assignment(&response.assignment));
         match assignment {
             Err(error) => self.fail(error, cx.now),

@@ -1,6 +1,6 @@
 //! Leaving a group, so that it need not wait for the session to end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     lookup::Lookup,
@@ -27,7 +27,6 @@ pub(super) struct Leaving {
     group: String,
     /// Empty until it is known.
     member_id: String,
-    instance_id: Option<String>,
     /// The JoinGroup whose answer gives the member its name.
     naming: Option<RequestId>,
     reason: &'static str,
@@ -60,7 +59,6 @@ impl Leaving {
         let leaving = (known && !is_static).then(|| Self {
             group: membership.options.group_id.to_string(),
             member_id,
-            instance_id: None,
             naming,
             reason,
             tries: 0,
@@ -120,7 +118,7 @@ impl Leaving {
                 self.done = self.tries >= TRIES;
             }
             ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => {
-                const SOON: std::time::Duration = std::time::Duration::from_millis(100);
+                const SOON: Duration = Duration::from_millis(100);
                 self.retry_at = later(cx.now, SOON);
                 self.done = self.tries >= TRIES;
             }
@@ -161,7 +159,8 @@ impl Leaving {
         let several = version >= SEVERAL;
         let member = MemberIdentity {
             member_id: self.member_id.clone(),
-            group_instance_id: self.instance_id.clone(),
+            // A static member does not leave.
+            group_instance_id: None,
             reason: Some(self.reason.to_owned()),
         };
         LeaveGroupRequest {
@@ -191,8 +190,6 @@ pub(super) fn reachable(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[allow(clippy::disallowed_methods, reason = "any time will do: nothing waits for it")]
@@ -206,7 +203,6 @@ mod tests {
         let leaving = Leaving {
             group: "g".to_owned(),
             member_id: "m".to_owned(),
-            instance_id: None,
             naming: None,
             reason: "it is done",
             tries: 1,

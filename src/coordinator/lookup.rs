@@ -1,6 +1,7 @@
 //! Which broker coordinates the group, and whether it can be reached.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -92,11 +93,6 @@ impl Lookup {
         self.obstacle = None;
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub(super) fn was_away(&mut self, time: Duration) {
-        self.inquiry.was_away(time);
-    }
-
     // What came in
 
     /// A request was answered, or failed; says whether it was ours.
@@ -166,7 +162,7 @@ impl Lookup {
         if self.known.is_some() && !self.doubt {
             return self.doubtful_at(unanswered);
         }
-        self.inquiry.poll_timeout(now, client, now)
+        self.inquiry.poll_timeout(now, &BTreeMap::new(), client, now)
     }
 
     /// An error that asking again does not help.

@@ -6,20 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    GroupOptions,
-    commits::CommitId,
-    heartbeat::Heartbeat,
-    lookup::{Lookup, group_error},
-};
+use super::{GroupOptions, commits::CommitId, heartbeat::Heartbeat};
 use crate::{
-    Error, ErrorCode, Result,
+    Error, ErrorCode,
     assignors::GroupMember,
     net::{
         backoff::Backoff,
         connection::{RequestId, later},
     },
-    protocol::{self, heartbeat::HeartbeatRequest},
     subscriptions::Context,
     types::TopicPartition,
 };
@@ -45,6 +39,10 @@ pub(super) struct Membership {
     /// What is assigned is no longer ours, and the caller does not know yet.
     pub(super) lost: bool,
     pub(super) heartbeat: Heartbeat,
+    /// When it was last seen that no answer had come; looked for once in a heartbeat's interval at least.
+    pub(super) looked: Instant,
+    /// Whether something is assigned: what another one reads from the moment on in which this is no member any more.
+    pub(super) holds: bool,
     /// The topics that were subscribed to when this member joined last.
     pub(super) joined: BTreeSet<Arc<str>>,
     /// What the assignment was made of, if this member made it.
@@ -136,6 +134,8 @@ impl Membership {
             rejoin: None,
             lost: false,
             heartbeat,
+            looked: now,
+            holds: false,
             joined: BTreeSet::new(),
             leading: None,
             retry_at: now,
@@ -246,107 +246,6 @@ impl Membership {
         }
     }
 
-    // Heartbeats
-
-    /// Sends a heartbeat if it is time for one; notices when none has arrived for too long.
-    pub(super) fn beat(&mut self, lookup: &Lookup, cx: &mut Context<'_>) {
-        let Some(generation) = &self.generation else { return };
-        if !self.beats() {
-            return;
-        }
-        if self.heartbeat.is_expired(cx.now) {
-            let why = "no heartbeat was answered for session_timeout_ms";
-            return self.lose_generation(why);
-        }
-        let ready = lookup.coordinator().filter(|key| cx.client.can_send(*key, cx.now));
-        let Some(node) = ready.filter(|_| self.heartbeat.is_due(cx.now)) else { return };
-        let Some(version) = cx.client.version::<HeartbeatRequest>(node, None) else { return };
-        let request = HeartbeatRequest {
-            group_id: self.options.group_id.to_string(),
-            generation_id: generation.id,
-            member_id: self.member_id.clone(),
-            group_instance_id: self.instance_id(),
-        };
-        match cx.client.send(node, version, &request, cx.now) {
-            Ok(id) => self.heartbeat.sent(id, cx.now),
-            Err(error) => self.report(error),
-        }
-    }
-
-    /// The answer to a heartbeat, if it is one.
-    pub(super) fn handle_heartbeat(
-        &mut self,
-        id: RequestId,
-        result: &Result<(i16, Vec<u8>)>,
-        lookup: &mut Lookup,
-        cx: &mut Context<'_>,
-    ) -> bool {
-        let Some(sent) = self.heartbeat.take(id) else { return false };
-        let Ok((version, body)) = result else {
-            self.heartbeat.retry_at(cx.now);
-            return true;
-        };
-        match protocol::decode_response::<HeartbeatRequest>(body, *version) {
-            Ok(response) => {
-                if let Some(node) = lookup.coordinator() {
-                    cx.client.throttle(node, response.throttle_time_ms, cx.now);
-                }
-                self.judge_heartbeat(ErrorCode(response.error_code), sent, lookup, cx);
-            }
-            Err(error) => {
-                lookup.lose(&format!("malformed Heartbeat response: {error}"), cx.client, cx.now)
-            }
-        }
-        true
-    }
-
-    fn judge_heartbeat(
-        &mut self,
-        code: ErrorCode,
-        sent: Instant,
-        lookup: &mut Lookup,
-        cx: &mut Context<'_>,
-    ) {
-        match code {
-            ErrorCode::NONE => {
-                lookup.confirm();
-                self.heartbeat.confirmed(sent);
-            }
-            ErrorCode::REBALANCE_IN_PROGRESS => {
-                lookup.confirm();
-                self.heartbeat.confirmed(sent);
-                // On the way to an assignment it is no news: old brokers say so until the leader has made it.
-                if matches!(self.phase, Phase::Stable) {
-                    self.request_rejoin("others join or leave");
-                }
-            }
-            ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
-                self.heartbeat.retry_at(cx.now);
-                lookup.lose(code.name(), cx.client, cx.now);
-            }
-            ErrorCode::ILLEGAL_GENERATION
-            | ErrorCode::UNKNOWN_MEMBER_ID
-            | ErrorCode::FENCED_INSTANCE_ID => {
-                self.expel(code);
-            }
-            code => {
-                self.heartbeat.retry_at(later(cx.now, self.backoff.next_delay(&mut self.random)));
-                if !code.retriable() {
-                    self.report(group_error("Heartbeat", code, &self.options.group_id, ""));
-                }
-            }
-        }
-    }
-
-    /// The coordinator says that this is no member of the generation.
-    pub(super) fn expel(&mut self, code: ErrorCode) {
-        match code {
-            ErrorCode::FENCED_INSTANCE_ID => self.fence(),
-            ErrorCode::UNKNOWN_MEMBER_ID => self.lose_name("the coordinator does not know it"),
-            _ => self.lose_generation("the group has gone on without it"),
-        }
-    }
-
     // What is known
 
     pub(super) fn instance_id(&self) -> Option<String> {
@@ -372,28 +271,24 @@ impl Membership {
         self.lost || self.rejoin.is_some() || !matches!(self.phase, Phase::Out | Phase::Stable)
     }
 
-    /// Whether a heartbeat is due that could not be sent yet.
-    pub(super) fn owes_heartbeat(&self, now: Instant) -> bool {
-        self.generation.is_some() && self.beats() && self.heartbeat.is_due(now)
-    }
-
-    /// Whether heartbeats are sent now: while it waits for an answer to join, the coordinator knows that this member is there.
-    fn beats(&self) -> bool {
-        !matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. })
-    }
-
     /// Since when the coordinator has left a request unanswered.
     pub(super) fn unanswered(&self) -> Option<Instant> {
-        match &self.phase {
+        let waits_since = match &self.phase {
             Phase::Joining { sent, .. } | Phase::Syncing { sent, .. } => Some(*sent),
-            _ => self.heartbeat.unanswered(),
-        }
+            _ => None,
+        };
+        [waits_since, self.heartbeat.unanswered()].into_iter().flatten().min()
+    }
+
+    /// Whether the coordinator has a request that it holds back until the others have done their part.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Joining { .. } | Phase::Syncing { .. })
     }
 
     /// When to look again although nothing came in.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let heartbeat =
-            (self.beats() && self.generation.is_some()).then(|| self.heartbeat.poll_timeout(now));
+        let heartbeat = self.beats().then(|| self.heartbeat.poll_timeout(now));
+        let look = self.is_waiting().then(|| later(self.looked, self.options.heartbeat_interval));
         let retry =
             matches!(self.phase, Phase::Joinable | Phase::Syncable(_)).then_some(self.retry_at);
         let until = match &self.phase {
@@ -402,7 +297,7 @@ impl Membership {
         };
         // What is due already waits for something that will come in.
         let later = |at: &Instant| now < *at;
-        [heartbeat, retry, until].into_iter().flatten().filter(later).min()
+        [heartbeat, look, retry, until].into_iter().flatten().filter(later).min()
     }
 }
 

@@ -124,12 +124,7 @@ impl Coordinator {
 
     /// Leaves the group: all that is assigned is another's from now on.
     pub fn leave(&mut self, reason: &'static str, cx: &mut Context<'_>) {
-        // One that is under way still, of a membership before, goes on.
-        let version = self.lookup.coordinator();
-        let version = version.and_then(|node| cx.client.version::<JoinGroupRequest>(node, None));
-        let named_at_once = version.is_some_and(|version| version >= ID_FIRST);
-        let leaving = Leaving::begin(&mut self.membership, reason, named_at_once, cx.now);
-        self.leaving = leaving.or_else(|| self.leaving.take());
+        self.begin_leaving(reason, cx);
         self.membership.forget();
         // What the others read is no concern of ours any more.
         cx.metadata.set_group_topics(BTreeSet::new(), cx.now);
@@ -231,14 +226,6 @@ impl Coordinator {
         self.progress = now;
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub fn was_away(&mut self, time: Duration) {
-        self.lookup.was_away(time);
-        self.membership.heartbeat.was_away(time);
-        self.commits.was_away(time);
-        self.committed.was_away(time);
-    }
-
     // What came in
 
     /// A request was answered, or failed; says whether it was one of the group's.
@@ -283,12 +270,13 @@ impl Coordinator {
         self.poll_requests(attendance, shared, cx);
         // Whoever could not reach the coordinator just now doubts it, and that is due now: no time will tell.
         self.lookup.poll(cx.metadata.cluster(), self.unanswered(), cx.client, cx.now);
+        self.membership.looked = cx.now;
     }
 
     fn poll_requests(&mut self, attendance: Attendance, shared: bool, cx: &mut Context<'_>) {
-        self.membership.beat(&self.lookup, cx);
+        self.membership.beat(&mut self.lookup, cx);
         if attendance == Attendance::Away {
-            self.watch_progress(cx.now);
+            self.watch_progress(cx);
         }
         if let Some(leaving) = &mut self.leaving {
             leaving.poll(&mut self.lookup, cx);
@@ -373,7 +361,7 @@ impl Coordinator {
     #[must_use]
     pub fn is_quiet(&self, now: Instant) -> bool {
         self.lookup.coordinator().is_some()
-            && self.membership.heartbeat.unanswered().is_none()
+            && self.membership.unanswered().is_none()
             && !self.membership.owes_heartbeat(now)
             && self.has_left()
     }
@@ -431,15 +419,23 @@ impl Coordinator {
         later(self.progress, self.options.max_poll_interval)
     }
 
-    fn watch_progress(&mut self, now: Instant) {
-        if !self.is_member() || now < self.leaves_at() {
+    fn begin_leaving(&mut self, reason: &'static str, cx: &Context<'_>) {
+        let version = self.lookup.coordinator();
+        let version = version.and_then(|node| cx.client.version::<JoinGroupRequest>(node, None));
+        let named_at_once = version.is_some_and(|version| version >= ID_FIRST);
+        let leaving = Leaving::begin(&mut self.membership, reason, named_at_once, cx.now);
+        // One that is under way still, of a membership before, goes on.
+        self.leaving = leaving.or_else(|| self.leaving.take());
+    }
+
+    fn watch_progress(&mut self, cx: &Context<'_>) {
+        if !self.is_member() || cx.now < self.leaves_at() {
             return;
         }
         let interval = self.options.max_poll_interval;
         log::warn!(target: "kafka_blocking::group", "group {}: nothing was read for {interval:?} (max_poll_interval_ms): this member leaves the group", self.options.group_id);
         if self.options.instance_id.is_none() {
-            self.leaving =
-                Leaving::begin(&mut self.membership, "max_poll_interval_ms is over", false, now);
+            self.begin_leaving("max_poll_interval_ms is over", cx);
         }
         // With the next call that reads it joins again.
         self.membership.phase = Phase::Joinable;

@@ -181,13 +181,6 @@ impl<A: LeaderApi> LeaderQueries<A> {
         self.obstacle = None;
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub fn was_away(&mut self, time: Duration) {
-        for request in self.in_flight.values_mut() {
-            request.suspect_at = later(request.suspect_at, time);
-        }
-    }
-
     // What came in
 
     /// The time is `cx.now`: whoever leads no longer is not waited for; about whoever is silent, others are asked.

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     Error, Result,
-    client::{NodeKey, Role},
+    client::{KafkaClient, NodeKey, Role},
     consumer::options::FetchOptions,
     net::{
         connection::{RequestId, later},
@@ -172,16 +172,16 @@ impl Fetcher {
         Some(ready)
     }
 
-    /// Nobody looked at the sockets for this long.
+    /// Nobody did anything about connections for this long, and some take more than one step.
     pub fn was_away(&mut self, time: Duration) {
-        for flight in self.nodes.values_mut().filter_map(|n| n.flight.as_mut()) {
-            flight.suspect_at = later(flight.suspect_at, time);
+        for at in self.nodes.values_mut().filter_map(|node| node.reach_by.as_mut()) {
+            *at = later(*at, time);
         }
-        for node in self.nodes.values_mut() {
-            for at in [&mut node.reach_by, &mut node.hurry_at].into_iter().flatten() {
-                *at = later(*at, time);
-            }
-        }
+    }
+
+    /// Has the bytes of records wait in the kernel while enough of them are here.
+    pub fn gate(&self, client: &mut KafkaClient, now: Instant) {
+        client.set_gated(self.ready_bytes >= READY_ENOUGH, now);
     }
 
     // What must go out
@@ -200,7 +200,7 @@ impl Fetcher {
                 || !node.session.is_empty()
                 || cx.client.knows(NodeKey { id: *id, role: Role::Fetch })
         });
-        cx.client.set_gated(self.ready_bytes >= READY_ENOUGH, cx.now);
+        self.gate(cx.client, cx.now);
     }
 
     /// When to call [`poll`](Self::poll) although nothing came in.

@@ -55,11 +55,6 @@ impl OffsetQuery {
 
     // Commands
 
-    /// Nobody looked at the sockets for this long.
-    pub fn was_away(&mut self, time: Duration) {
-        self.queries.was_away(time);
-    }
-
     // What came in
 
     /// A request was answered, or failed; says whether it was ours.

@@ -58,11 +58,6 @@ impl Validation {
         self.ask_free(epochs, cx);
     }
 
-    /// Nobody looked at the sockets for this long.
-    pub fn was_away(&mut self, time: Duration) {
-        self.queries.was_away(time);
-    }
-
     // What came in
 
     /// A request was answered, or failed; says whether it was ours, and tells the subscriptions what was found.

@@ -6,14 +6,18 @@ use std::{
 };
 
 use kafka_blocking::{
-    ConsumerRecord, Error, ErrorCode, KafkaConsumer, protocol::offset_commit::OffsetCommitRequest,
+    ConsumerRecord, Error, ErrorCode, KafkaConsumer,
+    protocol::{
+        heartbeat::HeartbeatRequest, join_group::JoinGroupRequest,
+        offset_commit::OffsetCommitRequest,
+    },
 };
 use scripted_broker::{MemberScript, Role, ScriptedBroker, ScriptedMemberId, assignment_bytes};
 
 use crate::{
     group::{
-        Diary, Listen, SHORT, cooperative, drive, drive_for, first_of, generation, joins, member,
-        settle, share, subscribed, tp, view,
+        Diary, Listen, SESSION, SHORT, cooperative, drive, drive_for, first_of, generation, joins,
+        member, settle, share, subscribed, tp, view,
     },
     support::{append, broker_with, offsets, take},
 };
@@ -275,4 +279,58 @@ fn behaviour_63_only_what_comes_and_goes_is_told_and_who_gives_something_back_jo
     drive_for(&[&consumer], SHORT);
     assert_eq!(diary.take(), ["assigned t-4"]);
     assert_eq!(joins(&broker).len(), joined + 1, "it has only got more");
+}
+
+/// A cooperative member with a partition, whose session ends soon, and which has asked to join anew.
+fn joining_anew(broker: &ScriptedBroker, diary: &Diary) -> KafkaConsumer {
+    let consumer = subscribed(cooperative(broker).session_timeout_ms(SESSION), diary);
+    settle(&[&consumer], 1);
+    let before = joins(broker).len();
+    consumer.enforce_rebalance("for once").unwrap();
+    drive(&[&consumer], "it joins anew", || joins(broker).len() > before);
+    consumer
+}
+
+#[test]
+fn fault_87_a_cooperative_member_whose_join_is_lost_gives_up_with_its_session_what_others_may_read()
+{
+    let broker = broker_with(1, 0);
+    let diary = Diary::default();
+    broker.on::<JoinGroupRequest>().after(2).once().silence();
+    let consumer = joining_anew(&broker, &diary);
+    broker.on::<HeartbeatRequest>().silence();
+    drive(&[&consumer], "its session ends", || diary.has("lost t-0"));
+    broker.clear_rules();
+    settle(&[&consumer], 1);
+    assert_eq!(diary.take(), ["assigned t-0", "lost t-0", "assigned t-0"]);
+}
+
+#[test]
+fn a_cooperative_member_whose_join_is_lost_hears_by_a_heartbeat_that_it_is_none_any_more() {
+    let broker = broker_with(1, 0);
+    let diary = Diary::default();
+    broker.on::<JoinGroupRequest>().after(2).once().silence();
+    let consumer = joining_anew(&broker, &diary);
+    assert_eq!(diary.take(), ["assigned t-0"]);
+    broker.on::<HeartbeatRequest>().once().fail(ErrorCode::UNKNOWN_MEMBER_ID);
+    drive(&[&consumer], "it hears of it", || diary.has("lost t-0"));
+    settle(&[&consumer], 1);
+    assert_eq!(diary.take(), ["lost t-0", "assigned t-0"]);
+}
+
+#[test]
+fn a_cooperative_member_keeps_its_partitions_while_its_group_waits_longer_than_a_session() {
+    let broker = broker_with(1, 0);
+    let diary = Diary::default();
+    let consumer = joining_anew(&broker, &diary);
+    settle(&[&consumer], 1);
+    let late = MemberScript::new(["t"]).protocols(["cooperative-sticky"]);
+    broker.group("g").add(late.joins_after(2 * SESSION));
+    broker.wait_for_group("g", |group| group.members.len() == 2);
+    settle(&[&consumer], 1);
+    let before = generation(&consumer);
+    broker.group("g").trigger_rebalance();
+    drive(&[&consumer], "it has joined", || generation(&consumer) > before);
+    settle(&[&consumer], 1);
+    assert_eq!(diary.take(), ["assigned t-0"]);
 }

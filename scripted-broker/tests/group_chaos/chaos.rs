@@ -15,7 +15,7 @@ use scripted_broker::{GroupSimulation, GroupState, MemberId, Reach};
 
 use crate::{
     ledger::Ledger,
-    program::{self, Commits, End, Habits, MAX_POLL, SESSION, Word},
+    program::{self, Commits, End, Habits, SESSION, Word},
 };
 
 pub(crate) const TOPICS: [&str; 2] = ["t", "u"];
@@ -25,9 +25,6 @@ const MOST_MEMBERS: usize = 5;
 
 /// How long it may take at most, after the faults have ended, until all is well.
 const RECOVERY: Duration = Duration::from_secs(120);
-
-/// How much longer time-outs take of a program that is away for most of the time, at most.
-const AWAY: u32 = 10;
 
 /// How long nothing happens any more then.
 const REST: Duration = Duration::from_secs(15);
@@ -100,11 +97,7 @@ impl Chaos {
                 Duration::from_millis([0, 500][usize::from(random.bool())]);
         });
         sim.note(format!("{trouble:?}, {assignors:?}"));
-        // A member of the cooperative protocol reads on while its JoinGroup is under way, and hears only from the answer, or
-        // the lack of it, that it is none any more: after max_poll_interval_ms + 5 s in which it was there to look.
-        let reads_on = assignors.iter().any(|names| names.contains("cooperative"));
-        let least = SESSION + Duration::from_secs(3);
-        let ledger = Ledger::new(seed, if reads_on { AWAY * (MAX_POLL + least) } else { least });
+        let ledger = Ledger::new(seed, SESSION + Duration::from_secs(3));
         Self {
             sim,
             ledger,
@@ -357,6 +350,10 @@ impl Chaos {
         // Twice in a row: a program may just have asked for something else, which nobody sees yet.
         let mut well = 0;
         while well < 2 {
+            if self.running().is_empty() {
+                // Those that ran when the faults ended were on their way out.
+                self.start(usize::MAX);
+            }
             let wrong = self.unrest();
             let at = self.sim.elapsed();
             if let Some(wrong) = wrong.as_ref().filter(|_| at > limit) {

@@ -432,9 +432,10 @@ impl Ledger {
     /// Since when the group does not count a tenure any more.
     fn zombie_since(&self, member: MemberId, tenure: &Tenure) -> Option<Duration> {
         let dismissed = self.members[member].dismissed.as_ref().map(|(at, _)| *at);
-        // One that hung may find an old answer when it goes on, and begin a tenure that is none any more.
+        // The answer that gave it the partition may have been on its way then.
         let gone = !self.present.values().any(|m| *m == member);
-        dismissed.filter(|at| gone || *at >= tenure.begun)
+        let until = |at: Duration| if gone { at + self.slack } else { at };
+        dismissed.filter(|at| until(*at) >= tenure.begun)
     }
 }
 

@@ -120,16 +120,6 @@ fn fault_152_a_leader_that_falls_silent_is_left_for_its_successor() {
 }
 
 #[test]
-fn time_in_which_nobody_looked_does_not_make_a_leader_suspect() {
-    let mut bed = bed(1, false);
-    bed.cluster.on::<ListOffsetsRequest>().silence();
-    bed.run_until(MINUTE, |bed| !bed.requests::<ListOffsetsRequest>(1).is_empty());
-    let before = bed.machine.poll_timeout().unwrap();
-    bed.machine.was_away(Duration::from_secs(9));
-    assert_eq!(bed.machine.poll_timeout(), Some(before + Duration::from_secs(9)));
-}
-
-#[test]
 fn fault_154_a_negative_offset_is_no_position() {
     let mut bed = bed(1, false);
     bed.cluster.on::<ListOffsetsRequest>().once().rewrite(|response| {

@@ -1,6 +1,6 @@
 //! The group among the machines: what goes on while the caller is away, and what only the caller can do.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Machines;
 use crate::{
@@ -14,10 +14,21 @@ impl Machines {
     pub fn handle_away(&mut self, now: Instant) {
         self.now = now;
         self.client.handle_timeout_of(not_for_records, now);
+        self.take_in_away(now);
+        self.with_group(now, |group, cx| group.poll(Attendance::Away, cx));
+    }
+
+    /// Tells the group what has come in, and judges nobody who is late: more may be there.
+    pub fn take_in_away(&mut self, now: Instant) {
         while let Some(event) = self.client.poll_event() {
             self.route_away(event, now);
         }
-        self.with_group(now, |group, cx| group.poll(Attendance::Away, cx));
+    }
+
+    /// Whether somebody may be late by now, or something is due, while the caller is away.
+    #[must_use]
+    pub fn is_due_away(&mut self, now: Instant) -> bool {
+        self.away_timeout(self.now).is_some_and(|at| at <= now)
     }
 
     /// When to call [`handle_away`](Self::handle_away) although nothing came in.
@@ -25,14 +36,6 @@ impl Machines {
     pub fn away_timeout(&mut self, now: Instant) -> Option<Instant> {
         let group = self.group_timeout(Attendance::Away, now);
         [group, self.client.poll_timeout_of(not_for_records, now)].into_iter().flatten().min()
-    }
-
-    /// Nobody looked for this long at what is not for records.
-    pub fn group_was_away(&mut self, time: Duration) {
-        self.client.was_away(false, time);
-        if let Some(group) = &mut self.group {
-            group.was_away(time);
-        }
     }
 
     /// What the caller is to do for its group, which has nothing in hand; to be reported with
@@ -96,9 +99,7 @@ impl Machines {
             self.deferred.push_back(event);
         }
     }
-}
 
-impl Machines {
     fn is_deferred(&self, event: &ClientEvent) -> bool {
         let ClientEvent::Failed(node) = event else { return false };
         self.deferred.iter().any(|e| matches!(e, ClientEvent::Failed(other) if other == node))

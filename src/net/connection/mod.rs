@@ -198,16 +198,11 @@ impl Connection {
         self.gated = gated;
     }
 
-    /// Nobody looked at the socket for this long: that time is not the peer's.
-    pub fn was_away(&mut self, time: Duration) {
-        self.setup_deadline = later(self.setup_deadline, time);
-        self.in_flight.iter_mut().for_each(|f| f.deadline = later(f.deadline, time));
-    }
-
     // What came in
 
     /// The socket is connected.
     pub fn handle_connected(&mut self, now: Instant) {
+        self.renew_setup(now);
         self.ask_versions(self.limits.first_versions, now);
     }
 
@@ -400,6 +395,13 @@ impl Connection {
     fn extend_stall(&mut self, now: Instant) {
         if let (Incoming::Fetch(_), Some(first)) = (&self.incoming, self.in_flight.front_mut()) {
             first.deadline = later(now, first.timeout);
+        }
+    }
+
+    /// A step of the set-up that was done in time, and not seen before: nobody looked. The next ones get the time once more.
+    fn renew_setup(&mut self, now: Instant) {
+        if now >= self.setup_deadline {
+            self.setup_deadline = later(now, self.limits.setup_timeout);
         }
     }
 

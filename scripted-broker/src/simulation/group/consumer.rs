@@ -44,8 +44,6 @@ pub struct SimulatedConsumer {
     pub(super) probing: bool,
     /// Since when the caller is away.
     pub(super) left: Option<Instant>,
-    /// Since when nobody has looked at the sockets that are not for records.
-    pub(super) unattended: Option<Instant>,
     /// Whether there is a keeper, and when it looks next.
     pub(super) keeper: bool,
     pub(super) keeper_at: Instant,
@@ -102,7 +100,6 @@ impl SimulatedConsumer {
             random: fastrand::Rng::with_seed(seed),
             probing,
             left: None,
-            unattended: None,
             keeper: false,
             keeper_at: now,
             progressed: false,

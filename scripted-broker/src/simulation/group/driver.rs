@@ -91,6 +91,9 @@ impl SimulatedConsumer {
                 continue;
             }
             self.wait(next, true).await;
+            if self.machines.is_due(self.now()) {
+                self.look(ALL, Machines::take_in);
+            }
         };
         self.leave();
         ended
@@ -129,9 +132,7 @@ impl SimulatedConsumer {
         let heartbeat = self.machines.group.as_ref().map(Coordinator::heartbeat_interval);
         let longest = heartbeat.map_or(LONGEST, |interval| interval.clamp(SHORTEST, LONGEST));
         let began = self.now();
-        if let Some(since) = self.unattended.take() {
-            self.machines.group_was_away(began - since);
-        }
+        self.look(NOT_FOR_RECORDS, Machines::take_in_away);
         let mut rounds = (began, 0);
         let pause = loop {
             let now = self.now();
@@ -172,8 +173,10 @@ impl SimulatedConsumer {
                 continue;
             }
             self.wait(at, true).await;
+            if self.machines.is_due_away(self.now()) {
+                self.look(NOT_FOR_RECORDS, Machines::take_in_away);
+            }
         };
-        self.unattended = Some(self.now());
         self.keeper_at = self.now() + pause;
     }
 
@@ -216,19 +219,25 @@ impl SimulatedConsumer {
         self.shared.borrow_mut().exchange(self.id, &mut self.machines.client, which)
     }
 
-    /// What came while the caller was away was not late.
     fn enter(&mut self) {
-        let now = self.now();
-        if let Some(left) = self.left.take() {
-            self.machines.was_away(now - left);
-        }
-        if let Some(since) = self.unattended.take() {
-            self.machines.group_was_away(now - since);
+        const SHORT: Duration = Duration::from_millis(10);
+        let Some(left) = self.left.take() else { return };
+        let away = self.now() - left;
+        self.machines.was_away(away);
+        if away >= SHORT {
+            self.look(ALL, Machines::take_in);
         }
     }
 
     fn leave(&mut self) {
         self.left = Some(self.now());
-        self.unattended = self.left;
+    }
+
+    /// Takes in what is there already, before a time-out is judged.
+    fn look(&mut self, which: Which, take_in: fn(&mut Machines, Instant)) {
+        let now = self.now();
+        while self.exchange(which) {
+            take_in(&mut self.machines, now);
+        }
     }
 }
