@@ -185,7 +185,7 @@ impl Metadata {
         let response = result
             .as_ref()
             .map_err(Clone::clone)
-            .and_then(|(version, body)| Ok((*version, decode(node, *version, body, client, now)?)));
+            .and_then(|(version, body)| Ok((*version, decode(*version, body)?)));
         if let Err(error) = &response {
             log::debug!(target: "kafka_blocking::metadata", "{node}: {error}");
         }
@@ -491,20 +491,11 @@ fn request(version: i16, topics: Option<&BTreeSet<Arc<str>>>, create: bool) -> M
     MetadataRequest { allow_auto_topic_creation: create || !chosen, ..request }
 }
 
-fn decode(
-    node: NodeKey,
-    version: i16,
-    body: &[u8],
-    client: &mut KafkaClient,
-    now: Instant,
-) -> Result<MetadataResponse> {
+fn decode(version: i16, body: &[u8]) -> Result<MetadataResponse> {
     let malformed =
         |reason: String| Error::Protocol { what: "Metadata response", reason: reason.into() };
     let response = protocol::decode_response::<MetadataRequest>(body, version)
         .map_err(|e| malformed(e.to_string()))?;
-    if version >= 6 {
-        client.throttle(node, response.throttle_time_ms, now);
-    }
     if response.error_code != 0 {
         return Err(Error::broker("Metadata", ErrorCode(response.error_code), ""));
     }

@@ -337,7 +337,7 @@ impl KafkaClient {
         let key = *key;
         let result = connection.handle_read(n, now);
         while let Some(event) = self.connections.get_mut(&id).and_then(|(_, c)| c.poll_event()) {
-            self.handle_event(key, event);
+            self.handle_event(key, event, now);
         }
         if let Err(failure) = result {
             self.drop_connection(id, &failure, now);
@@ -497,7 +497,7 @@ impl KafkaClient {
         }
     }
 
-    fn handle_event(&mut self, key: NodeKey, event: Event) {
+    fn handle_event(&mut self, key: NodeKey, event: Event, now: Instant) {
         let whole = matches!(
             event,
             Event::Response { .. } | Event::Fetch { piece: FetchPiece::End(_), .. }
@@ -513,7 +513,8 @@ impl KafkaClient {
                 }
                 ClientEvent::Ready(key)
             }
-            Event::Response { id, version, body } => {
+            Event::Response { id, version, body, throttle_time_ms } => {
+                self.throttle(key, throttle_time_ms, now);
                 ClientEvent::Response { id, node: key, result: Ok((version, body)) }
             }
             Event::Fetch { id, piece } => ClientEvent::Fetch { id, node: key, piece },

@@ -30,7 +30,6 @@ pub(super) struct Heartbeat {
 #[derive(Clone, Copy, Debug)]
 struct InFlight {
     id: RequestId,
-    node: NodeKey,
     sent: Instant,
 }
 
@@ -48,14 +47,14 @@ impl Heartbeat {
     }
 
     /// A heartbeat was sent.
-    pub(super) fn sent(&mut self, id: RequestId, node: NodeKey, now: Instant) {
-        self.in_flight = Some(InFlight { id, node, sent: now });
+    pub(super) fn sent(&mut self, id: RequestId, now: Instant) {
+        self.in_flight = Some(InFlight { id, sent: now });
         self.next_at = later(now, self.interval);
     }
 
-    /// Whether an answer is one to the heartbeat that was sent last: when that was, and to whom.
-    fn take(&mut self, id: RequestId) -> Option<(Instant, NodeKey)> {
-        self.in_flight.take_if(|sent| sent.id == id).map(|sent| (sent.sent, sent.node))
+    /// Whether an answer is one to the heartbeat that was sent last, and when that was.
+    fn take(&mut self, id: RequestId) -> Option<Instant> {
+        Some(self.in_flight.take_if(|sent| sent.id == id)?.sent)
     }
 
     /// The heartbeat sent then was answered as to a member.
@@ -124,7 +123,7 @@ impl Membership {
         let Some(node) = self.path(lookup, cx) else { return };
         let Some(version) = cx.client.version::<HeartbeatRequest>(node, None) else { return };
         match cx.client.send(node, version, &request, cx.now) {
-            Ok(id) => self.heartbeat.sent(id, node, cx.now),
+            Ok(id) => self.heartbeat.sent(id, cx.now),
             Err(error) => {
                 self.heartbeat.retry_at(later(cx.now, self.options.heartbeat_interval));
                 self.report(error);
@@ -140,17 +139,13 @@ impl Membership {
         lookup: &mut Lookup,
         cx: &mut Context<'_>,
     ) -> bool {
-        let Some((sent, node)) = self.heartbeat.take(id) else { return false };
+        let Some(sent) = self.heartbeat.take(id) else { return false };
         let Ok((version, body)) = result else {
             self.heartbeat.retry_at(cx.now);
             return true;
         };
         match protocol::decode_response::<HeartbeatRequest>(body, *version) {
             Ok(response) => {
-                // Before v2 the broker has waited before it answered (KIP-219).
-                if *version >= 2 {
-                    cx.client.throttle(node, response.throttle_time_ms, cx.now);
-                }
                 self.judge_heartbeat(ErrorCode(response.error_code), sent, lookup, cx);
             }
             Err(error) => {
@@ -252,10 +247,9 @@ mod tests {
     fn a_heartbeat_counts_from_when_it_was_sent_however_late_its_answer_is() {
         let start = any_time();
         let mut heartbeat = Heartbeat::new(SECOND * 3, SECOND * 45, start);
-        let node = NodeKey { id: 1, role: Role::Coordinator };
-        heartbeat.sent(7, node, start);
+        heartbeat.sent(7, start);
         assert_eq!(heartbeat.unanswered(), Some(start));
-        let (sent, _) = heartbeat.take(7).unwrap();
+        let sent = heartbeat.take(7).unwrap();
         heartbeat.confirmed(sent);
         assert!(!heartbeat.is_expired(start + SECOND * 44));
         assert!(heartbeat.is_expired(start + SECOND * 45));

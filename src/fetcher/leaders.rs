@@ -38,11 +38,7 @@ pub trait LeaderApi {
     fn request(&self, version: i16, items: &[Item<'_, Self::Question>]) -> Self::Request;
 
     /// The answers of a response.
-    fn split(
-        &self,
-        version: i16,
-        response: <Self::Request as Request>::Response,
-    ) -> Split<Self::Answer>;
+    fn split(&self, response: <Self::Request as Request>::Response) -> Split<Self::Answer>;
 }
 
 /// A question as it goes into a request.
@@ -65,14 +61,8 @@ pub struct Question<Q> {
     pub what: Q,
 }
 
-/// A response, taken apart.
-#[derive(Debug)]
-pub struct Split<A> {
-    /// For how long the broker wants to be left alone; 0 where the version leaves that to the broker itself.
-    pub throttle_time_ms: i32,
-    /// The partitions, each with its code and its answer.
-    pub answers: Vec<(TopicPartition, ErrorCode, A)>,
-}
+/// The partitions of a response, each with its code and its answer.
+pub type Split<A> = Vec<(TopicPartition, ErrorCode, A)>;
 
 /// What came back for a question.
 #[derive(Debug)]
@@ -211,7 +201,6 @@ impl<A: LeaderApi> LeaderQueries<A> {
         node: NodeKey,
         id: RequestId,
         result: &Result<(i16, Vec<u8>)>,
-        cx: &mut Context<'_>,
     ) -> Option<Replies<A::Question, A::Answer>> {
         let questions = self.in_flight.remove(&id)?.questions;
         for question in &questions {
@@ -223,8 +212,7 @@ impl<A: LeaderApi> LeaderQueries<A> {
             .and_then(|(version, body)| self.decode(*version, body));
         Some(match split {
             Ok(split) => {
-                cx.client.throttle(node, split.throttle_time_ms, cx.now);
-                let answers = split.answers.into_iter();
+                let answers = split.into_iter();
                 let mut answers: BTreeMap<TopicPartition, Reply<A::Answer>> =
                     answers.map(|(p, code, a)| (p, Reply::Answer(code, a))).collect();
                 let reply = |q: &Question<_>| answers.remove(&q.partition);
@@ -331,7 +319,7 @@ impl<A: LeaderApi> LeaderQueries<A> {
     fn decode(&self, version: i16, body: &[u8]) -> Result<Split<A::Answer>> {
         let response = protocol::decode_response::<A::Request>(body, version)
             .map_err(|e| Error::Protocol { what: A::RESPONSE, reason: e.to_string().into() })?;
-        Ok(self.api.split(version, response))
+        Ok(self.api.split(response))
     }
 
     fn retry_later(&mut self, id: PartitionId, now: Instant) {

@@ -64,9 +64,7 @@ impl LeaderApi for ListOffsets {
         }
     }
 
-    fn split(&self, version: i16, response: ListOffsetsResponse) -> Split<FoundOffset> {
-        // Before that the broker waits itself (KIP-219).
-        const THROTTLES: i16 = 3;
+    fn split(&self, response: ListOffsetsResponse) -> Split<FoundOffset> {
         let answers = response.topics.into_iter().flat_map(|topic| {
             let name: Arc<str> = topic.name.into();
             topic.partitions.into_iter().map(move |p| {
@@ -79,9 +77,6 @@ impl LeaderApi for ListOffsets {
                 (partition, ErrorCode(p.error_code), found)
             })
         });
-        Split {
-            throttle_time_ms: if version >= THROTTLES { response.throttle_time_ms } else { 0 },
-            answers: answers.collect(),
-        }
+        answers.collect()
     }
 }

@@ -51,7 +51,7 @@ impl OffsetResets {
         result: &Result<(i16, Vec<u8>)>,
         cx: &mut Context<'_>,
     ) -> bool {
-        let Some(replies) = self.queries.handle_response(node, id, result, cx) else {
+        let Some(replies) = self.queries.handle_response(node, id, result) else {
             return false;
         };
         for (question, reply) in replies {

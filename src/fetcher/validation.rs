@@ -81,7 +81,7 @@ impl Validation {
         result: &Result<(i16, Vec<u8>)>,
         cx: &mut Context<'_>,
     ) -> bool {
-        let Some(replies) = self.queries.handle_response(node, id, result, cx) else {
+        let Some(replies) = self.queries.handle_response(node, id, result) else {
             return false;
         };
         for (question, reply) in replies {
@@ -205,7 +205,7 @@ impl LeaderApi for EpochEnds {
         }
     }
 
-    fn split(&self, _: i16, response: OffsetForLeaderEpochResponse) -> Split<(i32, i64)> {
+    fn split(&self, response: OffsetForLeaderEpochResponse) -> Split<(i32, i64)> {
         let answers = response.topics.into_iter().flat_map(|topic| {
             let name: Arc<str> = topic.topic.into();
             topic.partitions.into_iter().map(move |p| {
@@ -213,6 +213,6 @@ impl LeaderApi for EpochEnds {
                 (partition, ErrorCode(p.error_code), (p.leader_epoch, p.end_offset))
             })
         });
-        Split { throttle_time_ms: response.throttle_time_ms, answers: answers.collect() }
+        answers.collect()
     }
 }

@@ -31,6 +31,7 @@ pub mod sasl_authenticate;
 pub mod sasl_handshake;
 pub mod sticky_assignor_user_data;
 pub mod sync_group;
+pub mod throttle;
 pub mod versions;
 
 pub use self::{

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use kafka_blocking::{
     Error, ErrorCode, KafkaConsumer,
-    protocol::{heartbeat::HeartbeatRequest, offset_commit::OffsetCommitRequest},
+    protocol::{
+        heartbeat::HeartbeatRequest, join_group::JoinGroupRequest,
+        offset_commit::OffsetCommitRequest, sync_group::SyncGroupRequest,
+    },
 };
 use scripted_broker::ScriptedBroker;
 
@@ -240,4 +243,17 @@ fn behaviour_67_the_keeper_too_finds_the_coordinator_that_has_moved() {
     assert_eq!(consumer.group_metadata().unwrap(), before);
     assert_eq!(member_id(&consumer), view(&broker).members[0].id);
     assert_eq!(diary.take(), [""; 0]);
+}
+
+#[test]
+fn fault_37_a_coordinator_that_throttles_a_join_is_asked_for_the_assignment_later() {
+    let broker = broker_with(1, 1);
+    broker.on::<JoinGroupRequest>().after(1).once().rewrite(|response| {
+        response.throttle_time_ms = 300;
+    });
+    let consumer = reader(&broker, &Diary::default());
+    take(&consumer, 1);
+    let joined = broker.log_of::<JoinGroupRequest>()[1].0.at;
+    let waited = broker.log_of::<SyncGroupRequest>()[0].0.at - joined;
+    assert!(waited >= SHORT, "{waited:?}");
 }

@@ -5,7 +5,7 @@ use std::{io, time::Instant};
 use super::{Connection, Event, Failure, InFlight, Incoming, State};
 use crate::{
     net::fetch_stream::FetchStream,
-    protocol::{self, Request, fetch::FetchRequest},
+    protocol::{self, Request, fetch::FetchRequest, throttle::throttle_time_ms},
     wire::Reader,
 };
 
@@ -112,7 +112,8 @@ impl Connection {
         let header = reader.consumed();
         let mut body = frame;
         body.drain(..header);
-        self.events.push_back(Event::Response { id, version, body });
+        let throttle_time_ms = throttle_time_ms(key, version, &body);
+        self.events.push_back(Event::Response { id, version, body, throttle_time_ms });
         Ok(())
     }
 }

@@ -58,6 +58,8 @@ pub enum Event {
         version: i16,
         /// The answer.
         body: Vec<u8>,
+        /// For how long the broker wants to be left alone.
+        throttle_time_ms: i32,
     },
     /// A part of the answer to a Fetch request.
     Fetch {
