@@ -168,9 +168,14 @@ impl Ledger {
                 }
                 let present: BTreeMap<String, MemberId> =
                     members.iter().map(|(client, id)| (id.clone(), member(client))).collect();
-                for (id, member) in std::mem::replace(&mut self.present, present) {
-                    if !self.present.contains_key(&id) {
-                        self.members[member].dismissed = Some((entry.at, id));
+                let before = std::mem::replace(&mut self.present, present);
+                for (id, member) in &before {
+                    // A name of an earlier membership, from which it could not take leave, is none of this one.
+                    let stays = |(other, m): (&String, &MemberId)| {
+                        m == member && before.contains_key(other)
+                    };
+                    if !self.present.contains_key(id) && !self.present.iter().any(stays) {
+                        self.members[*member].dismissed = Some((entry.at, id.clone()));
                     }
                 }
                 // Another coordinator may know nothing of that.
