@@ -76,6 +76,9 @@ pub mod subscriptions;
 #[doc(hidden)]
 pub mod wire;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 mod error;
 mod options;
 mod types;

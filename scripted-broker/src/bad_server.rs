@@ -13,8 +13,6 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-use crate::event_loop::bind;
-
 /// A server that is no broker, until it is dropped.
 pub struct BadServer {
     address: SocketAddr,
@@ -27,7 +25,7 @@ impl BadServer {
     /// Accepts connections and says nothing.
     #[must_use]
     pub fn silent() -> Self {
-        let socket = bind(([127, 0, 0, 1], 0).into());
+        let socket = bound();
         socket.listen(128).expect("the port is ours");
         Self::holding(vec![socket])
     }
@@ -35,7 +33,7 @@ impl BadServer {
     /// Refuses connections.
     #[must_use]
     pub fn refusing() -> Self {
-        Self::holding(vec![bind(([127, 0, 0, 1], 0).into())])
+        Self::holding(vec![bound()])
     }
 
     /// Has a full queue of connections, so that the packets of further ones are dropped: connecting hangs.
@@ -44,7 +42,7 @@ impl BadServer {
     /// Where the queue cannot be filled.
     #[must_use]
     pub fn with_full_backlog() -> Self {
-        let listener = bind(([127, 0, 0, 1], 0).into());
+        let listener = bound();
         listener.listen(0).expect("the port is ours");
         let address = listener.local_addr().expect("it is bound");
         let mut sockets = vec![listener];
@@ -131,4 +129,12 @@ impl Drop for BadServer {
             let _ = thread.join();
         }
     }
+}
+
+/// A socket that has a port and does not listen.
+fn bound() -> Socket {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    Socket::new(Domain::IPV4, Type::STREAM, None)
+        .and_then(|socket| socket.bind(&address.into()).map(|()| socket))
+        .expect("a port on 127.0.0.1")
 }

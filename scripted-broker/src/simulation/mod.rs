@@ -15,7 +15,7 @@ use kafka_blocking::{
     subscriptions::Place,
 };
 
-use crate::{cluster::Cluster, groups::GroupHandle};
+use kafka_blocking::testing::{Cluster, GroupHandle};
 
 mod group;
 mod network;

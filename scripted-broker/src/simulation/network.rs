@@ -12,7 +12,7 @@ use kafka_blocking::{
     net::resolver::{Found, Lookup},
 };
 
-use crate::cluster::{ConnectionId, Output};
+use kafka_blocking::testing::{ConnectionId, Output};
 
 /// What becomes of packets to and from an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use super::{
     Simulation,
     network::{Network, Reach},
 };
-use crate::cluster::Cluster;
+use kafka_blocking::testing::Cluster;
 
 mod closing;
 mod consumer;

@@ -12,13 +12,10 @@ use kafka_blocking::{
     Error, TopicPartition,
     client::KafkaClient,
     protocol::{self, Request, RequestHeader, offset_commit::OffsetCommitRequest},
+    testing::{Cluster, ConnectionId, GroupState},
 };
 
-use crate::{
-    cluster::{Cluster, ConnectionId},
-    groups::GroupState,
-    simulation::network::{Event, Network, Which},
-};
+use crate::simulation::network::{Event, Network, Which};
 
 /// Which member of a simulation it is, counted from 0 in the order in which they were started.
 pub type MemberId = usize;

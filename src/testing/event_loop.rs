@@ -1,0 +1,226 @@
+//! The one thread of a [`ScriptedBroker`](crate::testing::ScriptedBroker): moves bytes between sockets and the [`Cluster`].
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    net::SocketAddr,
+    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    time::Instant,
+};
+
+use mio::{
+    Events, Interest, Poll, Token, Waker,
+    net::{TcpListener, TcpStream},
+};
+use socket2::{Domain, Socket, Type};
+
+use crate::testing::cluster::{Cluster, ConnectionId, Output};
+
+/// What the thread is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Command {
+    Nothing,
+    Listen(i32),
+    Refuse(i32),
+    End,
+}
+
+/// Dropped, or used, when a command was carried out.
+pub(crate) type Ack = mpsc::Sender<()>;
+
+pub(crate) struct EventLoop {
+    poll: Poll,
+    cluster: Arc<Mutex<Cluster>>,
+    commands: mpsc::Receiver<(Command, Ack)>,
+    nodes: BTreeMap<i32, Port>,
+    sockets: BTreeMap<ConnectionId, Open>,
+    next: ConnectionId,
+    /// Whoever waits for something to come about.
+    turned: Arc<Condvar>,
+}
+
+/// What keeps a node's port.
+enum Port {
+    Listening(TcpListener),
+    /// Bound and not listening: connections are refused, and nobody else gets the port.
+    Refusing(Socket),
+}
+
+struct Open {
+    stream: TcpStream,
+    out: Vec<u8>,
+    closing: bool,
+}
+
+const WAKER: Token = Token(0);
+
+/// Tokens below are listeners, those from here on connections.
+const CONNECTIONS: usize = 1000;
+
+/// A socket that has a port and does not listen.
+pub(super) fn bind(address: SocketAddr) -> Socket {
+    let bound = Socket::new(Domain::for_address(address), Type::STREAM, None).and_then(|socket| {
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket)
+    });
+    bound.unwrap_or_else(|e| panic!("no socket at {address}: {e}"))
+}
+
+impl EventLoop {
+    pub(crate) fn new(
+        cluster: Arc<Mutex<Cluster>>,
+        sockets: Vec<Socket>,
+        commands: mpsc::Receiver<(Command, Ack)>,
+        turned: Arc<Condvar>,
+    ) -> (Self, Arc<Waker>) {
+        let poll = Poll::new().expect("a selector for the scripted broker");
+        let waker = Waker::new(poll.registry(), WAKER).expect("a waker for the scripted broker");
+        let nodes = (1..).zip(sockets.into_iter().map(Port::Refusing)).collect();
+        let sockets = BTreeMap::new();
+        let mut this = Self { poll, cluster, commands, nodes, sockets, next: 1, turned };
+        let ids: Vec<i32> = this.nodes.keys().copied().collect();
+        ids.into_iter().for_each(|id| this.listen(id));
+        (this, Arc::new(waker))
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        loop {
+            let timeout = {
+                let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+                cluster.poll_timeout().map(|at| at.saturating_duration_since(now()))
+            };
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.expect("the scripted broker waits for its sockets"),
+            }
+            let ready: Vec<Token> = events.iter().map(mio::event::Event::token).collect();
+            let cluster = self.cluster.clone();
+            let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
+            for Token(token) in ready {
+                if token >= CONNECTIONS {
+                    self.read(&mut cluster, (token - CONNECTIONS) as ConnectionId);
+                } else if token > WAKER.0 {
+                    self.accept(&mut cluster, i32::try_from(token).expect("a node's id"));
+                }
+            }
+            cluster.handle(now());
+            let mut acks = Vec::new();
+            while let Ok((command, ack)) = self.commands.try_recv() {
+                match command {
+                    Command::Nothing => {}
+                    Command::Listen(node) => self.listen(node),
+                    Command::Refuse(node) => {
+                        self.refuse(node);
+                        // Whoever connected at the last moment.
+                        cluster.kill(node);
+                    }
+                    Command::End => return,
+                }
+                acks.push(ack);
+            }
+            self.carry_out(&mut cluster);
+            drop(cluster);
+            self.turned.notify_all();
+            for ack in acks {
+                // Whoever asked may have gone.
+                let _ = ack.send(());
+            }
+        }
+    }
+
+    fn listen(&mut self, node: i32) {
+        let Some(Port::Refusing(socket)) = self.nodes.remove(&node) else {
+            panic!("node {node} is not stopped");
+        };
+        socket.listen(128).expect("the port is ours");
+        let mut listener = TcpListener::from_std(socket.into());
+        let token = Token(usize::try_from(node).expect("node ids count from 1"));
+        self.poll
+            .registry()
+            .register(&mut listener, token, Interest::READABLE)
+            .expect("the listener can be polled");
+        self.nodes.insert(node, Port::Listening(listener));
+    }
+
+    fn refuse(&mut self, node: i32) {
+        let Some(Port::Listening(listener)) = self.nodes.remove(&node) else {
+            panic!("node {node} is not running");
+        };
+        let address = listener.local_addr().expect("it is bound");
+        drop(listener);
+        self.nodes.insert(node, Port::Refusing(bind(address)));
+    }
+
+    fn accept(&mut self, cluster: &mut Cluster, node: i32) {
+        // Only the end of the queue, or a client that has left it, ends this: there is another event for more.
+        while let Some(Port::Listening(listener)) = self.nodes.get(&node) {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            // Only a matter of speed.
+            let _ = stream.set_nodelay(true);
+            let id = self.next;
+            self.next += 1;
+            let token = Token(CONNECTIONS + usize::try_from(id).expect("few connections"));
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll
+                .registry()
+                .register(&mut stream, token, interest)
+                .expect("the connection can be polled");
+            self.sockets.insert(id, Open { stream, out: Vec::new(), closing: false });
+            cluster.accept(node, id);
+        }
+    }
+
+    /// A connection has something to read, or can be written to again.
+    fn read(&mut self, cluster: &mut Cluster, id: ConnectionId) {
+        let mut buffer = [0; 64 << 10];
+        while let Some(open) = self.sockets.get_mut(&id) {
+            match open.stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => cluster.receive(id, &buffer[..n], now()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.write(cluster, id);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        self.sockets.remove(&id);
+        cluster.lost(id);
+    }
+
+    fn carry_out(&mut self, cluster: &mut Cluster) {
+        while let Some((id, output)) = cluster.poll_output() {
+            let Some(open) = self.sockets.get_mut(&id) else { continue };
+            match output {
+                Output::Send(bytes) => open.out.extend(bytes),
+                Output::Close => open.closing = true,
+            }
+            self.write(cluster, id);
+        }
+    }
+
+    fn write(&mut self, cluster: &mut Cluster, id: ConnectionId) {
+        let Some(open) = self.sockets.get_mut(&id) else { return };
+        while !open.out.is_empty() {
+            match open.stream.write(&open.out) {
+                Ok(n) => drop(open.out.drain(..n)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.sockets.remove(&id);
+                    return cluster.lost(id);
+                }
+            }
+        }
+        if open.closing {
+            self.sockets.remove(&id);
+        }
+    }
+}
+
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
