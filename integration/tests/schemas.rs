@@ -32,12 +32,20 @@ fn kafka_2_8_has_the_same_messages() {
 /// The release whose names and defaults are ours.
 const NEWEST: &str = "4.4.0";
 
-/// What fields were called in 2.8, and are called now.
+/// What fields were called in older releases, and are called now.
 const RENAMED: &[(&str, &str, &str)] = &[
     ("FetchableTopicResponse", "partition_responses", "partitions"),
     ("OffsetCommitRequest", "generation_id", "generation_id_or_member_epoch"),
     ("PartitionData", "partition", "partition_index"),
     ("PartitionData", "record_set", "records"),
+    ("TxnOffsetCommitRequest", "generation_id", "generation_id_or_member_epoch"),
+    ("AddPartitionsToTxnRequest", "transactional_id", "v3_and_below_transactional_id"),
+    ("AddPartitionsToTxnRequest", "producer_id", "v3_and_below_producer_id"),
+    ("AddPartitionsToTxnRequest", "producer_epoch", "v3_and_below_producer_epoch"),
+    ("AddPartitionsToTxnRequest", "topics", "v3_and_below_topics"),
+    ("AddPartitionsToTxnResponse", "results", "results_by_topic_v3_and_below"),
+    ("AddPartitionsToTxnTopicResult", "results", "results_by_partition"),
+    ("AddPartitionsToTxnPartitionResult", "error_code", "partition_error_code"),
 ];
 
 /// A field of all fetches that had no default in 2.8.
@@ -216,7 +224,7 @@ impl Comparison<'_> {
         let name = snake(field["name"].as_str().expect("a name is a string"));
         let was_renamed = |renamed: &&(&str, &str, &str)| (renamed.0, renamed.1) == (place, &name);
         match RENAMED.iter().find(was_renamed) {
-            Some((_, _, now)) if self.release == "2.8.2" => (*now).to_owned(),
+            Some((_, _, now)) if self.release != NEWEST => (*now).to_owned(),
             _ => name,
         }
     }

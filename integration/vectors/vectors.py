@@ -13,9 +13,10 @@ correlation id is 7 and whose client id is "me"; with `:nulls` all that can be n
 """
 import base64, json, os, pathlib, re, subprocess, sys, uuid, zipfile
 
-APIS = '''ApiVersions ConsumerGroupHeartbeat CreateTopics DeleteRecords DeleteTopics Fetch FindCoordinator Heartbeat
-    InitProducerId JoinGroup LeaveGroup ListOffsets Metadata OffsetCommit OffsetFetch OffsetForLeaderEpoch Produce
-    SaslAuthenticate SaslHandshake SyncGroup'''.split()
+APIS = '''AddOffsetsToTxn AddPartitionsToTxn ApiVersions ConsumerGroupHeartbeat CreateTopics DeleteGroups DeleteRecords
+    DeleteTopics DescribeCluster DescribeConfigs DescribeGroups EndTxn Fetch FindCoordinator Heartbeat InitProducerId
+    JoinGroup LeaveGroup ListGroups ListOffsets Metadata OffsetCommit OffsetFetch OffsetForLeaderEpoch Produce
+    SaslAuthenticate SaslHandshake SyncGroup TxnOffsetCommit'''.split()
 MESSAGES = [api + half for api in APIS for half in ('Request', 'Response')]
 BLOBS = ['ConsumerProtocolSubscription', 'ConsumerProtocolAssignment']
 FRAMES = ('ApiVersions', 'Heartbeat', 'SaslHandshake')

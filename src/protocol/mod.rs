@@ -7,13 +7,20 @@ use crate::wire::{DecodeError, EncodeError, Reader, Wire, Writer};
 #[macro_use]
 pub mod macros;
 
+pub mod add_offsets_to_txn;
+pub mod add_partitions_to_txn;
 pub mod api_versions;
 pub mod consumer_group_heartbeat;
 pub mod consumer_protocol_assignment;
 pub mod consumer_protocol_subscription;
 pub mod create_topics;
+pub mod delete_groups;
 pub mod delete_records;
 pub mod delete_topics;
+pub mod describe_cluster;
+pub mod describe_configs;
+pub mod describe_groups;
+pub mod end_txn;
 pub mod fetch;
 pub mod find_coordinator;
 pub mod header;
@@ -21,6 +28,7 @@ pub mod heartbeat;
 pub mod init_producer_id;
 pub mod join_group;
 pub mod leave_group;
+pub mod list_groups;
 pub mod list_offsets;
 pub mod metadata;
 pub mod offset_commit;
@@ -32,6 +40,7 @@ pub mod sasl_handshake;
 pub mod sticky_assignor_user_data;
 pub mod sync_group;
 pub mod throttle;
+pub mod txn_offset_commit;
 pub mod versions;
 
 pub use self::{
@@ -165,19 +174,27 @@ fn framed(
 /// The declarations of all messages.
 #[doc(hidden)]
 pub const SCHEMAS: &[macros::Schema] = &[
+    add_offsets_to_txn::SCHEMA,
+    add_partitions_to_txn::SCHEMA,
     api_versions::SCHEMA,
     consumer_group_heartbeat::SCHEMA,
     consumer_protocol_assignment::SCHEMA,
     consumer_protocol_subscription::SCHEMA,
     create_topics::SCHEMA,
+    delete_groups::SCHEMA,
     delete_records::SCHEMA,
     delete_topics::SCHEMA,
+    describe_cluster::SCHEMA,
+    describe_configs::SCHEMA,
+    describe_groups::SCHEMA,
+    end_txn::SCHEMA,
     fetch::SCHEMA,
     find_coordinator::SCHEMA,
     heartbeat::SCHEMA,
     init_producer_id::SCHEMA,
     join_group::SCHEMA,
     leave_group::SCHEMA,
+    list_groups::SCHEMA,
     list_offsets::SCHEMA,
     metadata::SCHEMA,
     offset_commit::SCHEMA,
@@ -187,4 +204,5 @@ pub const SCHEMAS: &[macros::Schema] = &[
     sasl_authenticate::SCHEMA,
     sasl_handshake::SCHEMA,
     sync_group::SCHEMA,
+    txn_offset_commit::SCHEMA,
 ];
