@@ -356,6 +356,11 @@ impl Cluster {
                 let Some(connection) = self.connections.get_mut(&id) else { return };
                 connection.waiting = Some(Waiting { wait, deadline, version, correlation, rules });
             }
+            Outcome::Unanswered => {
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.unanswered -= 1;
+                }
+            }
             Outcome::Refused => self.close(id),
         }
     }

@@ -47,6 +47,7 @@ mod connection;
 mod event_loop;
 mod groups;
 mod log;
+mod producers;
 mod records;
 mod requests;
 mod script;

@@ -6,17 +6,24 @@ use crate::{
     ErrorCode,
     net::servers::HostPort,
     protocol::{
-        Request, api_versions::ApiVersionsRequest, fetch::FetchRequest,
+        Request, add_offsets_to_txn::AddOffsetsToTxnRequest,
+        add_partitions_to_txn::AddPartitionsToTxnRequest, api_versions::ApiVersionsRequest,
+        create_topics::CreateTopicsRequest, delete_groups::DeleteGroupsRequest,
+        delete_records::DeleteRecordsRequest, delete_topics::DeleteTopicsRequest,
+        describe_cluster::DescribeClusterRequest, describe_configs::DescribeConfigsRequest,
+        describe_groups::DescribeGroupsRequest, end_txn::EndTxnRequest, fetch::FetchRequest,
         find_coordinator::FindCoordinatorRequest, heartbeat::HeartbeatRequest,
-        join_group::JoinGroupRequest, leave_group::LeaveGroupRequest,
+        init_producer_id::InitProducerIdRequest, join_group::JoinGroupRequest,
+        leave_group::LeaveGroupRequest, list_groups::ListGroupsRequest,
         list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
         offset_commit::OffsetCommitRequest, offset_fetch::OffsetFetchRequest,
-        offset_for_leader_epoch::OffsetForLeaderEpochRequest, sync_group::SyncGroupRequest,
+        offset_for_leader_epoch::OffsetForLeaderEpochRequest, produce::ProduceRequest,
+        sync_group::SyncGroupRequest, txn_offset_commit::TxnOffsetCommitRequest,
     },
     wire::Uuid,
 };
 
-use crate::testing::{answers::session::Sessions, groups::Groups, log::Log};
+use crate::testing::{answers::session::Sessions, groups::Groups, log::Log, producers::Producers};
 
 /// The cluster.
 #[derive(Debug, Default)]
@@ -32,6 +39,7 @@ pub struct State {
     pub rack_aware: bool,
     /// The groups of consumers.
     pub groups: Groups,
+    pub(crate) producers: Producers,
     pub(crate) next_topic: u8,
 }
 
@@ -144,6 +152,8 @@ fn default_versions() -> Vec<(i16, i16, i16)> {
         (R::KEY, *R::VERSIONS.start(), *R::VERSIONS.end())
     }
     vec![
+        // From version 0 on for librdkafka, which does not compress otherwise; what is older than batches is refused.
+        row::<ProduceRequest>(),
         row::<FetchRequest>(),
         row::<ListOffsetsRequest>(),
         row::<MetadataRequest>(),
@@ -155,6 +165,20 @@ fn default_versions() -> Vec<(i16, i16, i16)> {
         row::<HeartbeatRequest>(),
         row::<LeaveGroupRequest>(),
         row::<SyncGroupRequest>(),
+        row::<DescribeGroupsRequest>(),
+        row::<ListGroupsRequest>(),
+        row::<CreateTopicsRequest>(),
+        row::<DeleteTopicsRequest>(),
+        row::<DeleteRecordsRequest>(),
+        row::<InitProducerIdRequest>(),
         row::<OffsetForLeaderEpochRequest>(),
+        // What is newer is between brokers, or needs a feature that is not switched on here (KIP-890).
+        (AddPartitionsToTxnRequest::KEY, 0, 3),
+        (AddOffsetsToTxnRequest::KEY, 0, 3),
+        (EndTxnRequest::KEY, 0, 4),
+        (TxnOffsetCommitRequest::KEY, 0, 3),
+        row::<DescribeConfigsRequest>(),
+        row::<DeleteGroupsRequest>(),
+        row::<DescribeClusterRequest>(),
     ]
 }

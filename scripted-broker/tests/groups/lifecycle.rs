@@ -37,9 +37,13 @@ fn every_version_of_find_coordinator_names_the_node() {
     for version in FindCoordinatorRequest::VERSIONS {
         assert_eq!(find(&mut bed, at, version), Ok(1), "v{version}");
     }
-    let of_a_transaction = FindCoordinatorRequest { key_type: 1, ..Default::default() };
-    let response = bed.ask(at, 1, &of_a_transaction);
-    assert_eq!((response.error_code, response.node_id), (ErrorCode::INVALID_REQUEST.0, -1));
+    let mut of = |key_type| {
+        let asked = FindCoordinatorRequest { key_type, ..Default::default() };
+        let response = bed.ask(at, 1, &asked);
+        (response.error_code, response.node_id)
+    };
+    assert_eq!(of(1), (0, 1), "of the transactions of a producer");
+    assert_eq!(of(2), (ErrorCode::INVALID_REQUEST.0, -1));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The answer to FindCoordinator: which node coordinates a group.
+//! The answer to FindCoordinator: which node coordinates a group, or the transactions of a producer.
 
 use crate::{
     ErrorCode,
@@ -7,8 +7,9 @@ use crate::{
 
 use crate::testing::state::State;
 
-/// The type of keys that are groups.
+/// The types of keys: groups, and producers with transactions.
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 
 impl State {
     pub(super) fn find_coordinator(
@@ -23,7 +24,7 @@ impl State {
 
     fn find(&self, key: &str, key_type: i8) -> Coordinator {
         let node = match self.groups.errors.get(key) {
-            _ if key_type != GROUP => Err(ErrorCode::INVALID_REQUEST),
+            _ if !matches!(key_type, GROUP | TRANSACTION) => Err(ErrorCode::INVALID_REQUEST),
             // The coordinator of a group that loads is known.
             Some(&code) if code != ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => Err(code),
             _ => self.coordinator(key).ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE),

@@ -19,6 +19,20 @@ use crate::{
 use super::{Body, Outcome, Refusals, coordinator, membership};
 use crate::testing::state::State;
 
+/// Whether a request goes to a group.
+pub(super) fn is_of_group(key: i16) -> bool {
+    [
+        JoinGroupRequest::KEY,
+        SyncGroupRequest::KEY,
+        FindCoordinatorRequest::KEY,
+        HeartbeatRequest::KEY,
+        LeaveGroupRequest::KEY,
+        OffsetCommitRequest::KEY,
+        OffsetFetchRequest::KEY,
+    ]
+    .contains(&key)
+}
+
 impl State {
     pub(super) fn take_of_group(
         &mut self,

@@ -11,6 +11,9 @@ use crate::{
 
 use crate::testing::state::{State, Topic};
 
+/// What the cluster calls itself.
+pub(super) const CLUSTER_ID: &str = "in-process";
+
 /// The error of topics that are not among all topics.
 const HIDDEN: ErrorCode = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
 
@@ -42,11 +45,17 @@ impl State {
         };
         MetadataResponse {
             brokers: brokers.collect(),
-            cluster_id: Some("scripted".to_owned()),
-            controller_id: self.nodes.keys().next().copied().unwrap_or(-1),
+            cluster_id: Some(CLUSTER_ID.to_owned()),
+            controller_id: self.controller(),
             topics,
             ..MetadataResponse::default()
         }
+    }
+
+    /// The node that tools go to.
+    pub(super) fn controller(&self) -> i32 {
+        let mut alive = self.nodes.iter().filter(|(_, node)| node.alive);
+        alive.next().map_or(-1, |(id, _)| *id)
     }
 
     fn answer_topic(&self, name: &str, id: Uuid) -> MetadataResponseTopic {
@@ -102,7 +111,7 @@ fn failed(name: &str, topic_id: Uuid, code: ErrorCode) -> MetadataResponseTopic 
 }
 
 /// Whether a topic can have this name.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     !matches!(name, "" | "." | "..") && name.len() <= 249 && name.chars().all(fits)
 }

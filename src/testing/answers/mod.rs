@@ -17,20 +17,26 @@ use crate::{
     },
 };
 
+use self::groups::is_of_group;
 use crate::testing::{groups::mail::Ticket, state::State};
 
+mod admin;
 mod api_versions;
 mod committed;
 mod coordinator;
+mod describe_groups;
 pub(crate) mod fetch;
 mod groups;
 mod leader_epochs;
 mod list_offsets;
 mod membership;
 mod metadata;
+mod others;
+mod produce;
 mod read;
 mod replica;
 pub(crate) mod session;
+mod transactions;
 
 /// A response whose type only its API knows.
 pub(crate) struct Body {
@@ -122,6 +128,8 @@ pub(crate) enum Outcome {
     Now(Body),
     /// It is answered when what it waits for has come about.
     Wait(Wait),
+    /// It is done, and not answered: the client does not want to know.
+    Unanswered,
     /// It is not answered, and the connection is closed: what Kafka does with what it does not understand.
     Refused,
 }
@@ -213,7 +221,8 @@ impl State {
             }),
             FetchRequest::KEY => protocol::decode_request(body, version)
                 .map(|r| Outcome::Wait(Wait::Fetch(Box::new(self.plan_fetch(node, version, &r))))),
-            _ => self.take_of_group(node, header, body, refusals, now),
+            key if is_of_group(key) => self.take_of_group(node, header, body, refusals, now),
+            _ => self.take_other(node, header, body, refusals.all, now),
         };
         answer.unwrap_or(Outcome::Refused)
     }

@@ -195,6 +195,21 @@ impl Groups {
         self.handle_group(id, now);
     }
 
+    /// The groups that there are.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.groups.keys().cloned().collect()
+    }
+
+    /// Forgets a group, with its offsets, unless it has members.
+    pub(crate) fn delete_empty(&mut self, id: &str) -> Result<(), ErrorCode> {
+        let group = self.groups.get(id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+        if group.state != GroupState::Empty {
+            return Err(ErrorCode::NON_EMPTY_GROUP);
+        }
+        self.delete(id);
+        Ok(())
+    }
+
     fn delete(&mut self, id: &str) {
         let Some(group) = self.groups.get_mut(id) else { return };
         let members: Vec<String> = group.members.iter().map(|m| m.id.clone()).collect();

@@ -114,6 +114,11 @@ impl Log {
         self.append_time = timestamp;
     }
 
+    /// The time that the broker sets.
+    pub(crate) fn append_time(&self) -> Option<i64> {
+        self.append_time
+    }
+
     /// A leader begins its epoch.
     pub(crate) fn begin_epoch(&mut self, leader_epoch: i32) {
         self.epochs.begin(leader_epoch, self.end);
