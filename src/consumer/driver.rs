@@ -193,8 +193,9 @@ impl Driver {
             if self.selector.exchange(&mut self.machines.client, Sockets::All, now) {
                 continue;
             }
-            let next = self.machines.poll_timeout(now).map_or(deadline, |at| at.min(deadline));
-            self.wait_and_look(next.saturating_duration_since(now), Sockets::All)?;
+            let due = self.machines.poll_timeout(now);
+            let next = due.map_or(deadline, |at| at.min(deadline));
+            self.wait_and_look(next.saturating_duration_since(now), due, Sockets::All)?;
         }
     }
 
@@ -236,13 +237,13 @@ impl Driver {
             if self.selector.exchange(&mut self.machines.client, Sockets::NotForRecords, now) {
                 continue;
             }
-            let next = self.machines.away_timeout(now);
-            let wait = next.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
+            let due = self.machines.away_timeout(now);
+            let wait = due.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
             let group = self.machines.group.as_ref();
             if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
                 return Ok(wait.max(SHORTEST));
             }
-            self.wait_and_look(wait, Sockets::NotForRecords)?;
+            self.wait_and_look(wait, due, Sockets::NotForRecords)?;
         }
     }
 
@@ -290,14 +291,15 @@ impl Driver {
         Ok(())
     }
 
-    /// Waits, which may last longer than it should where the whole process was stopped.
-    fn wait_and_look(&mut self, timeout: Duration, sockets: Sockets) -> Result<()> {
+    /// Waits, which may last longer than it should where the whole process was stopped. `due`: when somebody is to be judged.
+    fn wait_and_look(
+        &mut self,
+        timeout: Duration,
+        due: Option<Instant>,
+        sockets: Sockets,
+    ) -> Result<()> {
         self.wait(timeout)?;
-        let due = match sockets {
-            Sockets::All => self.machines.is_due(now()),
-            Sockets::NotForRecords => self.machines.is_due_away(now()),
-        };
-        if due { self.look(sockets) } else { Ok(()) }
+        if due.is_some_and(|at| at <= now()) { self.look(sockets) } else { Ok(()) }
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<()> {

@@ -54,8 +54,6 @@ pub struct Machines {
     cluster_seen: u64,
     /// When the machines were handled last.
     now: Instant,
-    /// When all of them were, and not only those that go on while the caller is away.
-    all_handled: Instant,
 }
 
 impl Machines {
@@ -93,14 +91,12 @@ impl Machines {
             errors: VecDeque::new(),
             cluster_seen: 0,
             now,
-            all_handled: now,
         }
     }
 
     /// The time is `now`: tells every machine what has happened, and lets it say what to send.
     pub fn handle(&mut self, now: Instant) {
         self.now = now;
-        self.all_handled = now;
         self.client.handle_timeout(now);
         self.take_in(now);
         let changes = self.metadata.cluster().changes();
@@ -149,12 +145,6 @@ impl Machines {
     /// The caller was away for this long: nobody has gone on making connections, which takes several steps.
     pub fn was_away(&mut self, time: Duration) {
         self.fetcher.was_away(time);
-    }
-
-    /// Whether somebody may be late by now, or something is due.
-    #[must_use]
-    pub fn is_due(&mut self, now: Instant) -> bool {
-        self.poll_timeout(self.all_handled).is_some_and(|at| at <= now)
     }
 
     /// When to call [`handle`](Self::handle) although nothing came in.

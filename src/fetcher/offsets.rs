@@ -39,8 +39,6 @@ impl OffsetResets {
         }
     }
 
-    // Commands
-
     // What came in
 
     /// A request was answered, or failed; says whether it was ours.

@@ -53,8 +53,6 @@ impl OffsetQuery {
         }
     }
 
-    // Commands
-
     // What came in
 
     /// A request was answered, or failed; says whether it was ours.

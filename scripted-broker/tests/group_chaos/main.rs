@@ -13,7 +13,7 @@ mod ledger;
 mod program;
 
 fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("GROUP_SEEDS") else { return 0..100 };
+    let Ok(text) = std::env::var("GROUP_SEEDS") else { return 0..80 };
     let parsed = text
         .split_once("..")
         .and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));

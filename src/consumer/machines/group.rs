@@ -25,12 +25,6 @@ impl Machines {
         }
     }
 
-    /// Whether somebody may be late by now, or something is due, while the caller is away.
-    #[must_use]
-    pub fn is_due_away(&mut self, now: Instant) -> bool {
-        self.away_timeout(self.now).is_some_and(|at| at <= now)
-    }
-
     /// When to call [`handle_away`](Self::handle_away) although nothing came in.
     #[must_use]
     pub fn away_timeout(&mut self, now: Instant) -> Option<Instant> {

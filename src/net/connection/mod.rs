@@ -204,7 +204,6 @@ impl Connection {
 
     /// The socket is connected.
     pub fn handle_connected(&mut self, now: Instant) {
-        self.renew_setup(now);
         self.ask_versions(self.limits.first_versions, now);
     }
 
@@ -400,7 +399,7 @@ impl Connection {
         }
     }
 
-    /// A step of the set-up that was done in time, and not seen before: nobody looked. The next ones get the time once more.
+    /// The step before was done in time, and not seen before: nobody looked. The next ones get the time once more.
     fn renew_setup(&mut self, now: Instant) {
         if now >= self.setup_deadline {
             self.setup_deadline = later(now, self.limits.setup_timeout);

@@ -68,6 +68,7 @@ impl SimulatedConsumer {
             }
             if let Some(at) = self.time_to_probe(next) {
                 if self.wait(at, true).await || self.now() > at {
+                    self.look_if_due(told, ALL, Machines::take_in);
                     continue;
                 }
                 self.machines.handle(at);
@@ -91,9 +92,7 @@ impl SimulatedConsumer {
                 continue;
             }
             self.wait(next, true).await;
-            if self.machines.is_due(self.now()) {
-                self.look(ALL, Machines::take_in);
-            }
+            self.look_if_due(told, ALL, Machines::take_in);
         };
         self.leave();
         ended
@@ -169,13 +168,13 @@ impl SimulatedConsumer {
                         let what = format!("away: did {done:?}, told {:?}", next.map(|t| t - now));
                         self.note(Happened::WokeTooLate(what));
                     }
+                } else {
+                    self.look_if_due(next, NOT_FOR_RECORDS, Machines::take_in_away);
                 }
                 continue;
             }
             self.wait(at, true).await;
-            if self.machines.is_due_away(self.now()) {
-                self.look(NOT_FOR_RECORDS, Machines::take_in_away);
-            }
+            self.look_if_due(next, NOT_FOR_RECORDS, Machines::take_in_away);
         };
         self.keeper_at = self.now() + pause;
     }
@@ -231,6 +230,17 @@ impl SimulatedConsumer {
 
     fn leave(&mut self) {
         self.left = Some(self.now());
+    }
+
+    fn look_if_due(
+        &mut self,
+        due: Option<Instant>,
+        which: Which,
+        take_in: fn(&mut Machines, Instant),
+    ) {
+        if due.is_some_and(|at| at <= self.now()) {
+            self.look(which, take_in);
+        }
     }
 
     /// Takes in what is there already, before a time-out is judged.
