@@ -1,4 +1,4 @@
-//! Brokers that say whatever a test wants, at any time: on real sockets, or in a simulation with a clock of its own.
+//! Brokers that say whatever a test wants, at any time.
 //!
 //! [`ScriptedBroker`] answers sensibly unless it is told otherwise, so that a test says only what is unusual:
 //!
@@ -17,6 +17,9 @@
 //! What is in the logs decides what is told about it: of transactions ([`Marker`]), the last stable offset and what was
 //! aborted; of elections ([`State::elect_unclean`]), where epochs ended and where logs part; of replicas
 //! ([`Follower`], [`State::rack_aware`]), who is near and how much it has.
+//!
+//! Producers of all kinds may write to it, with transactions or without, and tools make and delete topics, delete records,
+//! and look at groups.
 //!
 //! Groups are coordinated as Kafka does it ([`Groups`]), by a node that tests can change. A [`GroupHandle`] shows a group
 //! as it is, sets offsets, takes members out, lets the group rebalance or move, and lets members join that live inside the

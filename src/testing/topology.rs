@@ -16,6 +16,11 @@ impl State {
         self.add_partitions(name, partitions);
     }
 
+    /// Whether one more topic can be made.
+    pub(super) fn has_topic_ids(&self) -> bool {
+        self.next_topic < u8::MAX
+    }
+
     /// More partitions for a topic, led by the nodes in turn.
     ///
     /// # Panics

@@ -6,7 +6,9 @@ mod support;
 
 mod epochs;
 mod offsets;
+mod producing;
 mod replicas;
+mod tools;
 mod topics;
 mod transactions;
 

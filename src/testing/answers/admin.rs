@@ -66,6 +66,9 @@ impl State {
         if self.topics.contains_key(&topic.name) {
             return Err(ErrorCode::TOPIC_ALREADY_EXISTS);
         }
+        if !self.has_topic_ids() {
+            return Err(ErrorCode::POLICY_VIOLATION);
+        }
         let assigned = i32::try_from(topic.assignments.len()).unwrap_or(i32::MAX);
         match if assigned > 0 { assigned } else { topic.num_partitions } {
             -1 => Ok(PARTITIONS),

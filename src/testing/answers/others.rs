@@ -20,6 +20,30 @@ use crate::{
 use super::{Body, Outcome};
 use crate::testing::state::State;
 
+/// A request that has come, and the error that a rule wants in place of what was asked for, which is not done then.
+struct Asked<'a> {
+    version: i16,
+    body: &'a [u8],
+    refused: Option<ErrorCode>,
+}
+
+impl Asked<'_> {
+    fn answer<R: Request>(
+        &self,
+        answer: impl FnOnce(&R, Option<ErrorCode>) -> R::Response,
+    ) -> Result<Outcome, DecodeError>
+    where
+        R::Response: Send + 'static,
+    {
+        let request = decode_request(self.body, self.version)?;
+        let response = answer(&request, self.refused);
+        Ok(Outcome::Now(match self.refused {
+            Some(_) => Body::refused::<R>(response),
+            None => Body::new::<R>(response),
+        }))
+    }
+}
+
 impl State {
     /// `refused`: the error that a rule wants in place of what was asked for, which is not done then.
     pub(super) fn take_other(
@@ -31,70 +55,53 @@ impl State {
         now: Instant,
     ) -> Result<Outcome, DecodeError> {
         let version = header.api_version;
-        macro_rules! answer {
-            ($request:ident, |$r:ident| $response:expr) => {{
-                let $r: $request = decode_request(body, version)?;
-                body_of::<$request>($response, refused)
-            }};
-        }
-        Ok(match header.api_key {
+        let asked = Asked { version, body, refused };
+        match header.api_key {
             ProduceRequest::KEY => {
-                let request: ProduceRequest = decode_request(body, version)?;
-                let response = self.produce(node, version, &request, refused);
-                if request.acks == 0 {
-                    return Ok(Outcome::Unanswered);
-                }
-                body_of::<ProduceRequest>(response, refused)
+                let mut wants_answer = true;
+                let outcome = asked.answer::<ProduceRequest>(|r, code| {
+                    wants_answer = r.acks != 0;
+                    self.produce(node, version, r, code)
+                });
+                if wants_answer { outcome } else { Ok(Outcome::Unanswered) }
             }
             InitProducerIdRequest::KEY => {
-                answer!(InitProducerIdRequest, |r| self.init_producer_id(&r, refused))
+                asked.answer::<InitProducerIdRequest>(|r, code| self.init_producer_id(r, code))
             }
-            AddPartitionsToTxnRequest::KEY => {
-                answer!(AddPartitionsToTxnRequest, |r| self.add_partitions_to_txn(&r, refused))
-            }
+            AddPartitionsToTxnRequest::KEY => asked
+                .answer::<AddPartitionsToTxnRequest>(|r, code| self.add_partitions_to_txn(r, code)),
             AddOffsetsToTxnRequest::KEY => {
-                answer!(AddOffsetsToTxnRequest, |r| self.add_offsets_to_txn(&r, refused))
+                asked.answer::<AddOffsetsToTxnRequest>(|r, code| self.add_offsets_to_txn(r, code))
             }
-            EndTxnRequest::KEY => answer!(EndTxnRequest, |r| self.end_txn(&r, refused)),
-            TxnOffsetCommitRequest::KEY => {
-                answer!(TxnOffsetCommitRequest, |r| self.txn_offset_commit(node, &r, refused, now))
-            }
+            EndTxnRequest::KEY => asked.answer::<EndTxnRequest>(|r, code| self.end_txn(r, code)),
+            TxnOffsetCommitRequest::KEY => asked.answer::<TxnOffsetCommitRequest>(|r, code| {
+                self.txn_offset_commit(node, r, code, now)
+            }),
             CreateTopicsRequest::KEY => {
-                answer!(CreateTopicsRequest, |r| self.create_topics(&r, refused))
+                asked.answer::<CreateTopicsRequest>(|r, code| self.create_topics(r, code))
             }
             DeleteTopicsRequest::KEY => {
-                answer!(DeleteTopicsRequest, |r| self.delete_topics(version, &r, refused))
+                asked.answer::<DeleteTopicsRequest>(|r, code| self.delete_topics(version, r, code))
             }
             DeleteRecordsRequest::KEY => {
-                answer!(DeleteRecordsRequest, |r| self.delete_records(node, &r, refused))
+                asked.answer::<DeleteRecordsRequest>(|r, code| self.delete_records(node, r, code))
             }
             DescribeClusterRequest::KEY => {
-                answer!(DescribeClusterRequest, |_r| self.describe_cluster(refused))
+                asked.answer::<DescribeClusterRequest>(|_, code| self.describe_cluster(code))
             }
             DescribeConfigsRequest::KEY => {
-                answer!(DescribeConfigsRequest, |r| self.describe_configs(&r, refused))
+                asked.answer::<DescribeConfigsRequest>(|r, code| self.describe_configs(r, code))
             }
             ListGroupsRequest::KEY => {
-                answer!(ListGroupsRequest, |r| self.list_groups(node, &r, refused))
+                asked.answer::<ListGroupsRequest>(|r, code| self.list_groups(node, r, code))
             }
-            DescribeGroupsRequest::KEY => {
-                answer!(DescribeGroupsRequest, |r| self.describe_groups(node, version, &r, refused))
-            }
+            DescribeGroupsRequest::KEY => asked.answer::<DescribeGroupsRequest>(|r, code| {
+                self.describe_groups(node, version, r, code)
+            }),
             DeleteGroupsRequest::KEY => {
-                answer!(DeleteGroupsRequest, |r| self.delete_groups(node, &r, refused))
+                asked.answer::<DeleteGroupsRequest>(|r, code| self.delete_groups(node, r, code))
             }
-            _ => return Ok(Outcome::Refused),
-        })
+            _ => Ok(Outcome::Refused),
+        }
     }
-}
-
-fn body_of<R: Request>(response: R::Response, refused: Option<ErrorCode>) -> Outcome
-where
-    R::Response: Send + 'static,
-{
-    Outcome::Now(if refused.is_some() {
-        Body::refused::<R>(response)
-    } else {
-        Body::new::<R>(response)
-    })
 }

@@ -43,7 +43,8 @@ impl State {
                         self.append_data(node, version, (name.to_owned(), data.index), data)
                     }),
                 };
-                partition_response(data.index, outcome)
+                let start = name.ok().and_then(|name| self.partition(name, data.index));
+                partition_response(data.index, outcome, start.map_or(-1, |p| p.log.start()))
             });
             TopicProduceResponse {
                 partition_responses: partitions.collect(),
@@ -107,6 +108,7 @@ fn check_batch(bytes: &[u8]) -> Result<BatchHeader, ErrorCode> {
 fn partition_response(
     index: i32,
     outcome: Result<(i64, i64), ErrorCode>,
+    log_start_offset: i64,
 ) -> PartitionProduceResponse {
     let (code, (base_offset, log_append_time_ms)) =
         outcome.map_or_else(|code| (code, (-1, -1)), |appended| (ErrorCode::NONE, appended));
@@ -115,7 +117,7 @@ fn partition_response(
         error_code: code.0,
         base_offset,
         log_append_time_ms,
-        log_start_offset: if code == ErrorCode::NONE { 0 } else { -1 },
+        log_start_offset: if code == ErrorCode::NONE { log_start_offset } else { -1 },
         ..PartitionProduceResponse::default()
     }
 }

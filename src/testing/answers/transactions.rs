@@ -22,6 +22,9 @@ use crate::{
 
 use crate::testing::{batches::Marker, groups::CommittedOffset, producers::Ended, state::State};
 
+/// The version of OffsetCommit whose errors TxnOffsetCommit has: later ones know that a group is gone.
+const OLD_ERRORS: i16 = 8;
+
 impl State {
     pub(super) fn init_producer_id(
         &mut self,
@@ -168,7 +171,7 @@ impl State {
             group_instance_id: request.group_instance_id.clone(),
             ..Default::default()
         };
-        self.groups.admit_commit(&as_commit, 8, now)
+        self.groups.admit_commit(&as_commit, OLD_ERRORS, now)
     }
 
     /// Writes the markers, and the offsets if it is committed.
