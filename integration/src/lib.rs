@@ -23,7 +23,7 @@ pub use crate::{
         Lookups, Offsets, PartitionState, Sources, TimeLookup,
     },
     ours::{Way, by_partition, lookups, open},
-    python::{dump_with_kafka_python, read_with_kafka_python},
+    python::{dump_with_kafka_python, read_with_kafka_python, run as run_with_kafka_python},
     same::assert_reads_as_java,
     topics::{create_compacted_topic, transactional_history},
     truncation::Truncation,

@@ -1,4 +1,4 @@
-//! kafka-python as a reader that owes our code nothing.
+//! Programs of kafka-python, which owe our code nothing.
 use std::{
     path::Path,
     process::{Command, Stdio},
@@ -10,7 +10,7 @@ use crate::{canonical::PartitionDigest, child::kafka_py};
 
 /// Reads a whole topic with kafka-python.
 pub fn read_with_kafka_python(bootstrap: &str, topic: &str) -> Vec<PartitionDigest> {
-    let answer = run(&[bootstrap, topic]);
+    let answer = run("read.py", &[bootstrap, topic]);
     let partitions = answer["partitions"].as_array().expect("read.py says so");
     partitions.iter().map(PartitionDigest::from_json).collect()
 }
@@ -18,18 +18,22 @@ pub fn read_with_kafka_python(bootstrap: &str, topic: &str) -> Vec<PartitionDige
 /// Writes the records of one partition into a file, a line each, as kafka-python reads them.
 pub fn dump_with_kafka_python(bootstrap: &str, topic: &str, partition: i32, file: &Path) {
     let file = file.to_str().expect("test folders have plain names");
-    run(&[bootstrap, topic, "--partition", &partition.to_string(), "--dump", file]);
+    run("read.py", &[bootstrap, topic, "--partition", &partition.to_string(), "--dump", file]);
 }
 
-fn run(arguments: &[&str]) -> Value {
+/// Runs a program of `python/` to its end, and gives what it prints.
+///
+/// # Panics
+/// Where it fails.
+pub fn run(program: &str, arguments: &[&str]) -> Value {
     let done = Command::new("python3")
         .arg(kafka_py())
-        .args(["python", "read.py"])
+        .args(["python", program])
         .args(arguments)
         .stdin(Stdio::null())
         .output()
         .expect("python3 is installed: run integration/setup");
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "kafka-python failed:\n{errors}");
-    serde_json::from_slice(&done.stdout).expect("read.py answers in JSON")
+    serde_json::from_slice(&done.stdout).expect("it answers in JSON")
 }
