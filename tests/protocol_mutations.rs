@@ -24,8 +24,9 @@ const MUTATIONS: u32 = 10_000;
 const SPAN: usize = 1 << 17;
 
 #[test]
-fn damaged_messages_give_a_value_or_an_error_within_their_memory() {
+fn fault_217_damaged_messages_give_a_value_or_an_error_within_their_memory() {
     for_every_api!(mutate_responses());
+    for_every_api!(flip_and_splice());
     for version in 0..=3 {
         mutate::<ConsumerProtocolSubscription>(version, false);
         mutate::<ConsumerProtocolAssignment>(version, false);
@@ -53,6 +54,27 @@ fn mutate<T: Wire>(version: i16, flexible: bool) {
     }
     // Most damage is to numbers and text, some to lengths: both paths were walked.
     assert!(unharmed > 0 && unharmed < MUTATIONS, "{unharmed} of {MUTATIONS}");
+}
+
+/// Flips each bit of a sample, and writes at each position the 16 bits that decide most: the limits of lengths and counts.
+fn flip_and_splice<R: Request>() {
+    for version in R::VERSIONS {
+        let flexible = version >= R::FLEXIBLE;
+        let mut bytes = sample::<R::Response>(version, flexible);
+        for bit in 0..bytes.len() * 8 {
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let _ = decode_within_memory::<R::Response>(&bytes, version, flexible);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+        for at in 0..bytes.len() - 1 {
+            let before = [bytes[at], bytes[at + 1]];
+            for splice in [0, 1, 0x7fff, 0x8000, 0xffff_u16, 0xfffe, 0x8001, 0xff7f] {
+                bytes[at..at + 2].copy_from_slice(&splice.to_be_bytes());
+                let _ = decode_within_memory::<R::Response>(&bytes, version, flexible);
+            }
+            bytes[at..at + 2].copy_from_slice(&before);
+        }
+    }
 }
 
 /// Puts at each position of a sample a count, and behind it bytes that may be so many small items: an item of 4 bytes

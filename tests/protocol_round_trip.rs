@@ -31,12 +31,12 @@ fn the_default_of_every_message_can_be_written_in_every_version() {
 }
 
 #[test]
-fn every_prefix_of_a_message_ends_too_early() {
+fn fault_216_every_prefix_of_a_message_ends_too_early() {
     for_every_api!(cut_short());
 }
 
 #[test]
-fn bytes_behind_a_message_are_ignored() {
+fn fault_215_bytes_behind_a_message_are_ignored() {
     for_every_api!(append_bytes());
 }
 

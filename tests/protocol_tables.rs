@@ -85,7 +85,7 @@ fn a_tagged_field_is_written_only_where_it_differs_from_its_default() {
 }
 
 #[test]
-fn tagged_fields_of_tomorrow_are_skipped() {
+fn fault_214_tagged_fields_of_tomorrow_are_skipped() {
     let mut bytes = body(&HeartbeatResponse::default(), 4, true);
     assert_eq!(bytes.pop(), Some(0));
     bytes.extend([2, 9, 1, 0xaa, 0xb0, 2, 2, 0xbb, 0xcc]);

@@ -85,6 +85,11 @@ fn only_the_loop_reads_the_clock_or_sleeps() {
 }
 
 #[test]
+fn fault_35_the_time_of_day_is_asked_for_nowhere() {
+    assert_absent(&["SystemTime", "UNIX_EPOCH"], &[]);
+}
+
+#[test]
 fn only_the_resolver_and_the_keeper_start_threads() {
     assert_absent(&["thread::spawn", "thread::Builder", "thread::scope"], THREAD_STARTERS);
 }

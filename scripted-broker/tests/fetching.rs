@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use kafka_blocking::{
     ErrorCode,
-    protocol::fetch::{FetchRequest, FetchableTopicResponse, PartitionData},
+    protocol::{
+        Request,
+        fetch::{FetchRequest, FetchableTopicResponse, PartitionData},
+    },
     wire::Uuid,
 };
 use scripted_broker::{LoggedRequest, Simulation};
@@ -17,7 +20,16 @@ fn ms(n: u64) -> Duration {
 
 /// Node 1 leads `t-0`, node 2 leads `t-1`; one record of each has been read.
 fn reading(seed: u64) -> Simulation {
+    reading_in(seed, *FetchRequest::VERSIONS.end())
+}
+
+/// The same with brokers that have no higher version of Fetch than this.
+fn reading_in(seed: u64, version: i16) -> Simulation {
     let mut sim = Simulation::new(2, seed, |o| o.auto_offset_reset("earliest"));
+    for node in sim.cluster.state.nodes.values_mut() {
+        let fetch = node.versions.iter_mut().find(|row| row.0 == FetchRequest::KEY);
+        fetch.expect("brokers have Fetch").2 = version;
+    }
     sim.cluster.state.create_topic("t", 2);
     append(&mut sim, 0, "a");
     append(&mut sim, 1, "b");
@@ -175,8 +187,8 @@ fn fault_73_a_partition_that_comes_twice_in_an_answer_is_taken_once() {
 }
 
 /// The longest time between two fetches at a node, where one answer to it has this throttle time.
-fn longest_pause(throttle: i32) -> Duration {
-    let mut sim = reading(1);
+fn longest_pause(throttle: i32, version: i16) -> Duration {
+    let mut sim = reading_in(1, version);
     sim.run_for(ms(1_000));
     let first = fetches(&sim, 1).len() - 1;
     sim.cluster.on::<FetchRequest>().node(1).once().rewrite(move |response| {
@@ -194,16 +206,22 @@ fn longest_pause(throttle: i32) -> Duration {
 
 #[test]
 fn fault_37_a_node_that_throttles_is_left_alone_for_as_long_as_it_says() {
-    let pause = longest_pause(5_000);
+    let pause = longest_pause(5_000, 17);
     assert!((ms(5_000)..ms(5_700)).contains(&pause), "{pause:?}");
 }
 
 #[test]
 fn fault_38_a_throttle_time_without_measure_is_cut_to_a_minute_and_a_negative_one_is_none() {
-    let pause = longest_pause(i32::MAX);
+    let pause = longest_pause(i32::MAX, 17);
     assert!((ms(60_000)..ms(60_700)).contains(&pause), "{pause:?}");
-    let pause = longest_pause(-5_000);
+    let pause = longest_pause(-5_000, 17);
     assert!(pause < ms(600), "{pause:?}");
+}
+
+#[test]
+fn fault_39_a_broker_of_old_that_has_waited_itself_is_not_left_alone_once_more() {
+    assert!(longest_pause(5_000, 7) < ms(600));
+    assert!(longest_pause(5_000, 8) >= ms(5_000), "from version 8 on it leaves the wait to us");
 }
 
 #[test]

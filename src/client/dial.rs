@@ -162,7 +162,8 @@ impl KafkaClient {
             node.rest(later(now, self.options.backoff));
             return;
         }
-        if failure.source.kind() == io::ErrorKind::InvalidData {
+        if matches!(failure.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
+        {
             log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
         }
         node.lost(failure, lost);

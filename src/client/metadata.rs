@@ -206,6 +206,10 @@ impl Metadata {
         let due = self.needed || aged;
         if let Some(node) = self.refresh.next_node(due, &self.cluster, &self.avoided, client, now) {
             self.ask_refresh(node, aged, client, now);
+            if aged && self.refreshed.is_some() {
+                // The only one that is ever asked may be cut off from the others, and not know it.
+                client.widen(|id| self.avoided.contains_key(&id), now);
+            }
         }
         let Some(asking) = &mut self.asking else { return };
         let node = asking.inquiry.next_node(true, &self.cluster, &self.avoided, client, now);

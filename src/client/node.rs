@@ -63,7 +63,8 @@ pub(super) struct Node {
     pub(super) backoff: Backoff,
     setup: Duration,
     setup_limits: (Duration, Duration),
-    /// The last connection ended in bytes that are not Kafka's: the next has to show that it is better.
+    /// The last connection ended in bytes that are not Kafka's, or instead of an answer: the next has to show that it is
+    /// better.
     distrusted: bool,
     /// Ask ApiVersions in version 0: the broker closed the connection on a newer one.
     pub(super) plain_versions: bool,
@@ -136,8 +137,9 @@ impl Node {
     /// A connection failed.
     pub(super) fn lost(&mut self, failure: &Failure, connection: Lost) {
         let kind = failure.source.kind();
-        self.distrusted |= kind == ErrorKind::InvalidData;
         let hung_up = matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
+        let garbled = matches!(kind, ErrorKind::InvalidData | ErrorKind::FileTooLarge);
+        self.distrusted |= garbled || (hung_up && connection.was_ready);
         // Every other time, so that a broker which has just restarted is not taken for an old one for good (KIP-511).
         self.plain_versions = connection.asked_versions && hung_up && !self.plain_versions;
         let timed_out = kind == ErrorKind::TimedOut && !connection.was_ready;

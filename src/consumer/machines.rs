@@ -272,7 +272,7 @@ impl Machines {
                     || self.resets.handle_response(node, id, &result, &mut cx)
                     || self.validation.handle_response(node, id, &result, &mut cx)
                     || query.is_some_and(|q| q.handle_response(node, id, &result, &mut cx))
-                    || self.fetcher.handle_failure(node, id, &mut cx);
+                    || self.fetcher.handle_failure(node, id, result.as_ref().err(), &mut cx);
                 if !ours {
                     log::debug!(target: "kafka_blocking::fetch", "{node}: an answer that nobody waits for any more");
                 }

@@ -1,6 +1,6 @@
 //! What becomes of the answers to Fetch requests, piece by piece as they stream in.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use super::{AbortedFilter, Context, Fetched, Fetcher, Flight, Item, Reading, SILENCE};
 use crate::{
@@ -51,6 +51,7 @@ impl Fetcher {
             }
             FetchPiece::End(top) => {
                 let Some(node) = self.nodes.get_mut(&node.id) else { return };
+                node.too_long = false;
                 if let Some(Flight { failed: false, .. }) = node.flight.take() {
                     node.session.answered(top.session_id);
                 }
@@ -59,7 +60,13 @@ impl Fetcher {
     }
 
     /// A request failed; says whether it was ours.
-    pub fn handle_failure(&mut self, node: NodeKey, id: RequestId, cx: &mut Context<'_>) -> bool {
+    pub fn handle_failure(
+        &mut self,
+        node: NodeKey,
+        id: RequestId,
+        error: Option<&Error>,
+        cx: &mut Context<'_>,
+    ) -> bool {
         let Some(state) = self.nodes.get_mut(&node.id) else { return false };
         if state.flight.as_ref().is_none_or(|f| f.id != id) {
             return false;
@@ -67,6 +74,12 @@ impl Fetcher {
         state.flight = None;
         // Naming it once more closes it: the broker's cache holds few.
         state.session.reset(false);
+        let too_long = error.filter(|e| is_too_long(e));
+        let again = std::mem::replace(&mut state.too_long, too_long.is_some());
+        if let Some(error) = too_long.filter(|_| again) {
+            // Once may be an accident; a batch beyond receive_message_max_bytes does not pass by itself.
+            self.fail_members(node.id, error, cx);
+        }
         cx.metadata.request_update();
         self.leave_follower(node.id, cx);
         true
@@ -317,4 +330,9 @@ fn topic_name(topic: &FetchableTopicResponse, cx: &Context<'_>) -> Option<Arc<st
     } else {
         Some(topic.topic.as_str().into())
     }
+}
+
+/// Whether a connection ended because an answer was longer than is allowed.
+fn is_too_long(error: &Error) -> bool {
+    matches!(error, Error::Connection { source, .. } if source.kind() == io::ErrorKind::FileTooLarge)
 }

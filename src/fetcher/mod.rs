@@ -114,6 +114,8 @@ struct NodeFetch {
     hurry_at: Option<Instant>,
     /// When to read from leaders what a follower has, unless it can be reached before.
     reach_by: Option<Instant>,
+    /// The last answer was too long to be taken.
+    too_long: bool,
 }
 
 /// The request that is under way.
@@ -419,7 +421,7 @@ impl Fetcher {
     }
 
     /// Tells the caller that none of a broker's partitions can be fetched.
-    fn fail_members(&mut self, node: i32, error: &Error, cx: &mut Context<'_>) {
+    pub(super) fn fail_members(&mut self, node: i32, error: &Error, cx: &mut Context<'_>) {
         let members: Vec<PartitionId> =
             self.homes.iter().filter(|(_, home)| **home == node).map(|(id, _)| *id).collect();
         for id in members {

@@ -226,13 +226,13 @@ mod tests {
     }
 
     #[test]
-    fn a_count_beyond_the_bytes_costs_no_memory() {
+    fn fault_212_a_count_beyond_the_bytes_costs_no_memory() {
         let mut r = Reader::new(&[0x7f, 0xff, 0xff, 0xff, 1, 2, 3], 0, false);
         assert_eq!(Vec::<i32>::decode(&mut r), Err(DecodeError::UnexpectedEnd));
     }
 
     #[test]
-    fn many_empty_strings_in_few_bytes_are_refused() {
+    fn fault_212_many_empty_strings_in_few_bytes_are_refused() {
         let count = 1_000_000_u32;
         let mut bytes = vec![1; count as usize + 4];
         bytes[..4].copy_from_slice(&[0xc1, 0x84, 0x3d, 1]);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tagged_field_cannot_read_beyond_its_length() {
+    fn fault_214_a_tagged_field_cannot_read_beyond_its_length() {
         let bytes = [1, 0, 2, 0, 0, 9, 9, 9, 9];
         let mut r = Reader::new(&bytes, 0, true);
         let read = r.tags(|r, _| i32::decode(r).map(drop));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_tagged_fields_are_skipped() {
+    fn fault_214_unknown_tagged_fields_are_skipped() {
         let bytes = [2, 0, 1, 5, 7, 2, 8, 8, 42];
         let mut r = Reader::new(&bytes, 0, true);
         let mut tags = vec![];

@@ -282,20 +282,20 @@ mod tests {
     }
 
     #[test]
-    fn null_where_a_value_must_be_is_malformed() {
+    fn fault_213_null_where_a_value_must_be_is_malformed() {
         assert_eq!(read::<String>(&[0xff, 0xff], false), Err(NULL));
         assert_eq!(read::<Vec<u8>>(&[0], true), Err(NULL));
     }
 
     #[test]
-    fn negative_lengths_other_than_null_are_malformed() {
+    fn fault_213_negative_lengths_other_than_null_are_malformed() {
         let wrong = Err(DecodeError::malformed("a negative length"));
         assert_eq!(read::<Option<String>>(&[0xff, 0xfe], false), wrong.map(|()| None));
         assert_eq!(read::<Option<Vec<u8>>>(&[0x80, 0, 0, 0], false), wrong.map(|()| None));
     }
 
     #[test]
-    fn a_string_that_is_not_utf8_is_malformed() {
+    fn fault_213_a_string_that_is_not_utf8_is_malformed() {
         let error = read::<String>(&[0, 2, 0xc3, 0x28], false).expect_err("0xc3 0x28 is not UTF-8");
         assert_eq!(error.to_string(), "a string that is not UTF-8");
     }

@@ -58,9 +58,12 @@ impl Connection {
         let data = self.staging.data();
         let Some(length) = data.first_chunk::<4>() else { return Ok(false) };
         let length = usize::try_from(i32::from_be_bytes(*length)).ok().filter(|n| *n >= 4);
-        let Some(length) = length.filter(|n| *n <= self.limits.receive_max) else {
+        let Some(length) = length else {
             return Err(self.failure(io::ErrorKind::InvalidData, self.odd_frame(data)));
         };
+        if length > self.limits.receive_max {
+            return Err(self.failure(io::ErrorKind::FileTooLarge, self.odd_frame(data)));
+        }
         let Some(head) = data.first_chunk::<8>() else { return Ok(false) };
         let correlation = i32::from_be_bytes(head[4..].try_into().expect("four bytes"));
         let Some(request) = self.in_flight.front() else {
