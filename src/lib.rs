@@ -76,9 +76,7 @@ pub mod subscriptions;
 #[doc(hidden)]
 pub mod wire;
 
-// Not accepted as stable interface yet: what its signatures name has to become nameable first.
 #[cfg(feature = "testing")]
-#[doc(hidden)]
 pub mod testing;
 
 mod error;

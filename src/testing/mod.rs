@@ -58,6 +58,14 @@ mod state;
 mod topology;
 mod unpack;
 
+#[doc(inline)]
+pub use crate::protocol;
+pub use crate::{
+    net::servers::HostPort,
+    records::Codec,
+    wire::{DecodeError, Uuid},
+};
+
 pub use self::{
     batches::{Marker, encode_marker, encode_transactional},
     broker::ScriptedBroker,

@@ -102,9 +102,10 @@ impl Connection {
     }
 
     fn handle_frame(&mut self, frame: Vec<u8>, now: Instant) -> Result<(), Failure> {
-        let InFlight { id, key, version, .. } =
-            self.in_flight.pop_front().expect("matched when its head was read");
+        let first = self.in_flight.front().expect("matched when its head was read");
+        let InFlight { id, key, version, .. } = *first;
         if let State::Versions { asked } = self.state {
+            self.in_flight.pop_front();
             return self.handle_versions(&frame, asked, now);
         }
         let mut reader = Reader::new(&frame, version, true);
@@ -112,6 +113,8 @@ impl Connection {
         if protocol::response_header_has_tags(key, version) && reader.tags(|_, _| Ok(())).is_err() {
             return Err(self.failure(io::ErrorKind::InvalidData, "malformed response header"));
         }
+        // Not before: a request whose answer makes no sense goes down with the connection.
+        self.in_flight.pop_front();
         let header = reader.consumed();
         let mut body = frame;
         body.drain(..header);
