@@ -47,6 +47,8 @@
 //!
 //! `serde`, off by default: [`TopicPartition`], [`OffsetAndMetadata`] and [`OffsetAndTimestamp`] can be kept outside Kafka.
 //!
+//! `testing`, off by default: [`testing`], a Kafka broker in the process for the tests of programs that use this crate.
+//!
 //! # Logging
 //!
 //! Through the crate `log`, with the targets `kafka_blocking::net` (connections), `kafka_blocking::metadata`,

@@ -10,6 +10,10 @@ static API: LazyLock<Api> = LazyLock::new(|| Api::read(&describe()));
 const SEALS: &[&str] =
     &["crate::options::FromList", "crate::options::FromNumber", "crate::options::FromText"];
 
+/// Of Kafka's messages, which users have as `testing::protocol`: rustdoc's JSON does not follow a re-export of a module.
+/// They are as Kafka's schemas say, so that listing them all would guard nothing.
+const MESSAGES: &str = "crate::protocol::";
+
 #[test]
 fn the_interface_is_the_accepted_one() {
     let before = fs::read_to_string(accepted()).expect("docs/api.txt");
@@ -48,8 +52,10 @@ fn what_it_names_of_other_crates_stands_in_the_design() {
 
 #[test]
 fn what_it_names_of_this_crate_can_be_named_by_users() {
+    let unnameable = API.unnameable.iter().filter(|path| !path.starts_with(MESSAGES));
     assert_eq!(
-        API.unnameable, SEALS,
+        unnameable.collect::<Vec<_>>(),
+        SEALS,
         "left: what public signatures name though users cannot; hide the item with #[doc(hidden)], or export the type"
     );
 }
