@@ -2,8 +2,10 @@
 """Real Kafka brokers on loopback, and the independent clients that the tests compare with.
 
   kafka.py cluster VERSION [--name NAME] [--nodes N] [--heap MB] [--zookeeper] [--set KEY=VALUE]...
+                   [--behind NAME=PORT,PORT...]...
         starts a cluster on free ports, prints its addresses as one line of JSON, and ends it with standard input;
-        by hand, until then: kill N, pause N, resume N, stop N, start N, restart N [VERSION], logs
+        by hand, until then: kill N, pause N, resume N, stop N, start N, restart N [VERSION], logs;
+        --behind: one more plain-text listener on a free port, which tells clients to come to these ports, one a node
   kafka.py fetch VERSION...            resolves a release's jars (cluster does it when they are missing)
   kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
   kafka.py member CLIENT SETTINGS      a member of a group by `java` or `kafka-python` (README.md)
@@ -29,7 +31,7 @@ def main():
     if arguments.verb == 'cluster':
         settings = dict(setting.split('=', 1) for setting in arguments.set)
         serve(Cluster(arguments.version, arguments.name, arguments.nodes, arguments.heap, settings,
-                      arguments.zookeeper))
+                      arguments.zookeeper, dict(map(behind, arguments.behind))))
     elif arguments.verb == 'fetch':
         for version in arguments.version:
             print(fetch(version))
@@ -50,6 +52,12 @@ def main():
         replace(java(arguments.version, arguments.main, *arguments.arguments))
 
 
+def behind(argument):
+    """NAME=PORT,PORT as a name and the ports."""
+    name, ports = argument.split('=', 1)
+    return name, [int(port) for port in ports.split(',')]
+
+
 def replace(command):
     """Becomes the command, so that signals and the end of standard input reach it and not us."""
     os.execvp(command[0], command)
@@ -65,6 +73,7 @@ def parse():
     verb.add_argument('--heap', type=int, default=256)
     verb.add_argument('--zookeeper', action='store_true', help='for a release that can do without it too')
     verb.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
+    verb.add_argument('--behind', action='append', default=[], metavar='NAME=PORT,PORT...')
     verbs.add_parser('fetch').add_argument('version', nargs='+')
     verbs.add_parser('tool').add_argument('version', nargs='?', default=TOOL_VERSION)
     verb = verbs.add_parser('member')

@@ -24,16 +24,19 @@ LIBC = ctypes.CDLL(None)
 
 
 class Cluster:
-    def __init__(self, version, name, nodes, heap, settings, zookeeper=False):
+    def __init__(self, version, name, nodes, heap, settings, zookeeper=False, behind=None):
         self.version, self.heap, self.settings = version, heap, settings
         self.kraft = release(version) >= (3, 5) and not zookeeper
+        self.behind = behind or {}      # names of listeners, and the ports that each node tells clients to come to
+        if self.behind and release(version) < (1, 0):
+            raise SystemExit(f'{version} has no listeners with names of their own')
         self.home = CLUSTERS / f'{name}-{os.getpid()}'
         sweep()
         self.home.mkdir(parents=True)
         self.lock = open(self.home / 'lock', 'w')
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.reserved = []
-        names = listeners(version, self.kraft)
+        names = listeners(version, self.kraft) + list(self.behind)
         self.ports = {node: {name: self.free_port() for name in names + ['CONTROLLER'] * self.kraft}
                       for node in range(1, nodes + 1)}
         self.zookeeper_port = None if self.kraft else self.free_port()

@@ -38,10 +38,11 @@ def properties(cluster, node):
         settings.update({'host.name': '127.0.0.1', 'port': ports['PLAINTEXT'],
                          'advertised.host.name': 'localhost', 'advertised.port': ports['PLAINTEXT']})
     else:
-        names = listeners(cluster.version, cluster.kraft)
+        names = listeners(cluster.version, cluster.kraft) + list(cluster.behind)
         bound = names + ['CONTROLLER'] * cluster.kraft
+        told = dict(ports, **{name: others[node - 1] for name, others in cluster.behind.items()})
         settings['listeners'] = ','.join(f'{name}://127.0.0.1:{ports[name]}' for name in bound)
-        settings['advertised.listeners'] = ','.join(f'{name}://localhost:{ports[name]}' for name in names)
+        settings['advertised.listeners'] = ','.join(f'{name}://localhost:{told[name]}' for name in names)
     settings.update(cluster.settings)
     return settings
 
@@ -57,8 +58,7 @@ def kraft(cluster, node):
         'ssl.truststore.type': 'PEM', 'ssl.truststore.location': pem / 'ca.pem',
         'listener.name.mtls.ssl.client.auth': 'required',
         'share.coordinator.state.topic.replication.factor': nodes, 'share.coordinator.state.topic.min.isr': 1,
-        'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,'
-                                          'SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,MTLS:SSL',
+        'listener.security.protocol.map': protocols(cluster, 'CONTROLLER:PLAINTEXT', 'MTLS:SSL'),
         'sasl.enabled.mechanisms': ','.join(MECHANISMS),
     }
     if nodes > 1:       # a dead node is noticed in 3 s instead of 9
@@ -71,10 +71,18 @@ def kraft(cluster, node):
     return settings
 
 
+def protocols(cluster, *more):
+    """Which protocol each listener speaks."""
+    own = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
+    return ','.join([f'{name}:{name}' for name in own] + [f'{name}:PLAINTEXT' for name in cluster.behind] + list(more))
+
+
 def zookeeper(cluster, node):
     pem, names = pki(), listeners(cluster.version, kraft=False)
     settings = {'broker.id': node, 'zookeeper.connect': f'127.0.0.1:{cluster.zookeeper_port}/kafka',
                 'zookeeper.connection.timeout.ms': 10000, 'zookeeper.session.timeout.ms': 3000}
+    if cluster.behind:
+        settings['listener.security.protocol.map'] = protocols(cluster)
     if 'SSL' in names:
         settings.update({
             'ssl.keystore.type': 'PKCS12', 'ssl.keystore.location': pem / 'server.p12',

@@ -4,17 +4,19 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 
 /**
  * An idempotent producer with acks=all that writes numbered records at a rate until it is stopped, and remembers which were acknowledged.
- * Record n goes to partition n % partitions and has n in decimal as its value.
+ * Record n goes to partition n % partitions and has n in decimal as its value; its key is as many random bytes as it was told, or none.
  */
 final class Writer {
     private final String topic;
     private final int partitions, rate;
+    private final byte[] key;
     private final KafkaProducer<byte[], byte[]> producer;
     private final Thread thread = new Thread(this::run, "writer");
     private final List<long[]> acknowledged = new ArrayList<>();
@@ -25,6 +27,9 @@ final class Writer {
         topic = command.path("topic").asText();
         partitions = command.path("partitions").asInt();
         rate = command.path("rate").asInt(1000);
+        int padding = command.path("padding").asInt(0);
+        key = padding == 0 ? null : new byte[padding];
+        if (key != null) new Random(padding).nextBytes(key);
         // A paused leader is given up after a second, so that the records after its end come from the new leader soon.
         // One batch in flight: where a broker is slow to know a new topic, or a second is over, the first batch of a partition would be retried
         // after the second, whose sequence the broker takes as the beginning; it refuses the first from then on, until the delivery time-out.
@@ -50,7 +55,7 @@ final class Writer {
 
     private void send(long number) {
         byte[] value = Long.toString(number).getBytes(StandardCharsets.US_ASCII);
-        producer.send(new ProducerRecord<>(topic, (int) (number % partitions), null, value), (metadata, failure) -> note(number, metadata, failure));
+        producer.send(new ProducerRecord<>(topic, (int) (number % partitions), key, value), (metadata, failure) -> note(number, metadata, failure));
     }
 
     private synchronized void note(long number, RecordMetadata metadata, Exception failure) {

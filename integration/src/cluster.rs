@@ -1,5 +1,6 @@
 //! A cluster of real brokers that lives as long as its guard.
 use std::{
+    net::Ipv4Addr,
     path::PathBuf,
     sync::{Mutex, OnceLock},
     thread,
@@ -8,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{child::Child, java::JavaTool};
+use crate::{child::Child, java::JavaTool, proxy::Proxy};
 
 /// Real brokers on loopback, on free ports, with data folders of their own; gone when this is dropped, or when the
 /// test process ends in any way.
@@ -23,8 +24,9 @@ pub struct Cluster {
 impl Cluster {
     /// Begins a cluster of a release, such as `4.4.0`.
     #[must_use]
-    pub fn release(version: &str) -> ClusterBuilder {
-        ClusterBuilder { version: version.to_owned(), nodes: 1, settings: Vec::new() }
+    pub fn release<'a>(version: &str) -> ClusterBuilder<'a> {
+        let (settings, proxies) = (Vec::new(), Vec::new());
+        ClusterBuilder { version: version.to_owned(), nodes: 1, settings, proxies }
     }
 
     /// The addresses of all nodes' plain-text listeners, as `bootstrap_servers` wants them.
@@ -145,13 +147,14 @@ impl Drop for Cluster {
 
 /// What a cluster is to be.
 #[derive(Debug)]
-pub struct ClusterBuilder {
+pub struct ClusterBuilder<'a> {
     version: String,
     nodes: u32,
     settings: Vec<String>,
+    proxies: Vec<&'a Proxy>,
 }
 
-impl ClusterBuilder {
+impl<'a> ClusterBuilder<'a> {
     /// How many brokers; one if this is not called.
     #[must_use]
     pub fn nodes(mut self, nodes: u32) -> Self {
@@ -166,6 +169,15 @@ impl ClusterBuilder {
         self
     }
 
+    /// One more listener, of the proxy's name, that sends clients to the proxy; what comes there goes to this listener.
+    ///
+    /// Clients of the other listeners, such as [`Cluster::java`]'s, see nothing of it. From release 1.0 on.
+    #[must_use]
+    pub fn behind(mut self, proxy: &'a Proxy) -> Self {
+        self.proxies.push(proxy);
+        self
+    }
+
     /// Starts the brokers and returns when all listen: after about 3 s for one, 6 s for three.
     #[must_use]
     pub fn start(self) -> Cluster {
@@ -176,14 +188,28 @@ impl ClusterBuilder {
                 .map(str::to_owned)
                 .into();
         arguments.extend(self.settings);
+        for proxy in &self.proxies {
+            let ports = (1..=self.nodes.cast_signed()).map(|node| proxy.port(node).to_string());
+            let ports = ports.collect::<Vec<_>>().join(",");
+            arguments.extend(["--behind".to_owned(), format!("{}={ports}", proxy.name())]);
+        }
         let child = Child::kafka_py(&format!("cluster of {}", self.version), &arguments);
         let description = child.answer("start", PATIENCE);
-        Cluster {
+        let cluster = Cluster {
             child: Mutex::new(child),
             bootstrap: text(&description["bootstrap"]["PLAINTEXT"]),
             description: Mutex::new(description),
             java: OnceLock::new(),
+        };
+        for proxy in &self.proxies {
+            for node in cluster.nodes() {
+                let address = cluster.address(node, proxy.name());
+                let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+                let port: u16 = port.expect("kafka.py says so");
+                proxy.forward(node, (Ipv4Addr::LOCALHOST, port).into());
+            }
         }
+        cluster
     }
 }
 

@@ -234,9 +234,13 @@ impl JavaTool {
     /// Starts an idempotent producer with `acks=all` that writes record n to partition n % `partitions`,
     /// `rate` records a second.
     pub fn start_writer(&self, topic: &str, partitions: i32, rate: u32) {
-        self.ask(
-            json!({"do": "start-writer", "topic": topic, "partitions": partitions, "rate": rate}),
-        );
+        self.start_large_writer(topic, partitions, rate, 0);
+    }
+
+    /// Starts one whose records have a key of so many bytes.
+    pub fn start_large_writer(&self, topic: &str, partitions: i32, rate: u32, key: u32) {
+        self.ask(json!({"do": "start-writer", "topic": topic, "partitions": partitions,
+            "rate": rate, "padding": key}));
     }
 
     /// Ends the writer and returns everything that was acknowledged; a record that failed is a panic.

@@ -9,6 +9,7 @@ mod group_log;
 pub mod groups;
 mod java;
 mod ours;
+pub mod proxy;
 mod python;
 mod same;
 mod topics;

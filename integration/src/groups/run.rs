@@ -32,9 +32,20 @@ pub struct GroupRun<'a> {
 impl<'a> GroupRun<'a> {
     /// Creates a topic of the group's name, and has `rate` records a second written to it.
     pub fn start(cluster: &'a Cluster, group: &str, partitions: i32, rate: u32) -> Self {
+        Self::start_large(cluster, group, partitions, rate, 0)
+    }
+
+    /// The same with records that have a key of so many bytes.
+    pub fn start_large(
+        cluster: &'a Cluster,
+        group: &str,
+        partitions: i32,
+        rate: u32,
+        key: u32,
+    ) -> Self {
         let replication = i16::try_from(cluster.nodes().len()).expect("a few nodes");
         cluster.java().create_topic(group, partitions, replication, &[]);
-        cluster.java().start_writer(group, partitions, rate);
+        cluster.java().start_large_writer(group, partitions, rate, key);
         let logs = cluster.home().join("members").join(group);
         fs::create_dir_all(&logs).unwrap_or_else(|error| panic!("{}: {error}", logs.display()));
         let (running, past) = (Vec::new(), Vec::new());
