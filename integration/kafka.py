@@ -10,7 +10,7 @@
   kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
   kafka.py member CLIENT SETTINGS      a member of a group by `java` or `kafka-python` (README.md)
   kafka.py python FILE ARGUMENT...     a script of integration/python, with kafka-python and its codecs
-  kafka.py run VERSION CLASS ARGUMENT...     a class of a release's jars
+  kafka.py run VERSION CLASS ARGUMENT...     a class of a release's jars, or of those of the command line: `run tools CLASS`
 
 Needs Python 3.9, Java 17, mvn and openssl: integration/setup installs them. Everything lives in target/kafka.
 """
@@ -49,7 +49,8 @@ def main():
             replace([str(python), str(ROOT / 'python' / arguments.file), *arguments.arguments])
         print(python)
     else:
-        replace(java(arguments.version, arguments.main, *arguments.arguments))
+        quiet = ['-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'] if arguments.version == 'tools' else []
+        replace(java(arguments.version, arguments.main, *arguments.arguments, options=quiet))
 
 
 def behind(argument):

@@ -6,6 +6,7 @@ from .common import HOME, locked, log, release, run
 
 JAVA = os.environ.get('JAVA', 'java')
 ZOOKEEPER = '3.8.4'
+TOOLS = '4.4.0'
 
 # Small and quick to start: the first compiler only, serial collection, no performance data file.
 JVM = ['-Xms64m', '-Xss512k', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData',
@@ -31,11 +32,13 @@ COPY = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies
 
 
 def wanted(version):
-    """The artifacts that Maven resolves for a release, or for `zookeeper`."""
+    """The artifacts that Maven resolves for a release, for `zookeeper`, or for the `tools` of the command line."""
     logger = 'org.slf4j:slf4j-simple:1.7.36'
     if version == 'zookeeper':
         return [f'org.apache.zookeeper:zookeeper:{ZOOKEEPER}', 'io.dropwizard.metrics:metrics-core:4.1.12.1',
                 'org.xerial.snappy:snappy-java:1.1.10.5', logger]
+    if version == 'tools':
+        return [f'org.apache.kafka:kafka-tools:{TOOLS}', logger]
     scala = '2.11' if release(version) < (2,) else '2.13'
     artifacts = [f'org.apache.kafka:kafka_{scala}:{version}']
     if (0, 10) <= release(version) < (1, 1):

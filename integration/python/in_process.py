@@ -5,11 +5,14 @@ Prints what came of it.
 import collections
 import json
 import sys
+import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 
 TOPIC = 'made'
+# By a reader of what is not committed, too: 30 records in each way, and three transactions.
+READABLE = 90 + 15
 WAYS = {
     'one': dict(acks=1, enable_idempotence=False, compression_type='gzip'),
     'none': dict(acks=0, enable_idempotence=False),
@@ -24,7 +27,8 @@ def main():
     for name, options in WAYS.items():
         write(KafkaProducer(bootstrap_servers=servers, **options), name)
     transact(KafkaProducer(bootstrap_servers=servers, transactional_id='x'))
-    said = {'read': read(servers), 'groups': [group['group_id'] for group in admin.list_groups()]}
+    said = {'read': read(servers), 'shared': share(servers),
+            'groups': sorted(group['group_id'] for group in admin.list_groups())}
     admin.delete_topics([TOPIC])
     said['topics'] = admin.list_topics()
     print(json.dumps(said))
@@ -54,6 +58,39 @@ def read(servers):
     values = collections.Counter(record.value.decode() for record in consumer)
     consumer.close()
     return values
+
+
+def share(servers):
+    """Two members share the topic, one leaves, and another goes on where they were: how many records each time."""
+    write(KafkaProducer(bootstrap_servers=servers), 'shared')
+    first, second = member(servers), member(servers)
+    counts = [poll([first, second], lambda got: first.assignment() and second.assignment() and got >= READABLE + 30)]
+    second.close()
+    poll([first], lambda _: len(first.assignment()) == 3)
+    write(KafkaProducer(bootstrap_servers=servers), 'one member')
+    counts.append(poll([first], lambda got: got >= 30))
+    first.commit()
+    first.close()
+    write(KafkaProducer(bootstrap_servers=servers), 'a new member')
+    third = member(servers)
+    counts.append(poll([third], lambda got: got >= 30))
+    third.close()
+    return counts
+
+
+def member(servers):
+    return KafkaConsumer(TOPIC, bootstrap_servers=servers, group_id='shared', auto_offset_reset='earliest')
+
+
+def poll(members, done):
+    """Polls these until it is done, and gives how many records came."""
+    got, end = 0, time.monotonic() + 30
+    while not done(got):
+        if time.monotonic() > end:
+            raise TimeoutError(f'{got} records, {[sorted(m.assignment()) for m in members]}')
+        for one in members:
+            got += sum(len(records) for records in one.poll(timeout_ms=100).values())
+    return got
 
 
 main()

@@ -5,6 +5,7 @@
 mod canonical;
 mod child;
 mod cluster;
+mod console;
 mod group_log;
 pub mod groups;
 mod java;
@@ -18,6 +19,7 @@ mod truncation;
 pub use crate::{
     canonical::{Field, PartitionDigest, PartitionDigester, RecordFields, line},
     cluster::{Cluster, ClusterBuilder, LogsOnFailure},
+    console::{ConsoleConsumer, Printed, run_console_tool},
     group_log::Rebalance,
     java::{
         Acknowledged, GroupMember, GroupState, JavaConsumer, JavaFailure, JavaRecord, JavaTool,

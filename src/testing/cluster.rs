@@ -17,7 +17,7 @@ use crate::testing::{
     answers::{Body, Outcome},
     connection::{Connection, Waiting},
     groups::GroupHandle,
-    requests::LoggedRequest,
+    requests::{LoggedRequest, RequestLog},
     script::{Act, Script, Shaped, When},
     state::State,
 };
@@ -41,11 +41,14 @@ pub struct Cluster {
     script: Script,
     connections: BTreeMap<ConnectionId, Connection>,
     paused: BTreeSet<i32>,
-    requests: Vec<LoggedRequest>,
+    requests: RequestLog,
     most_unanswered: usize,
     outputs: VecDeque<(ConnectionId, Output)>,
     changed: bool,
 }
+
+/// With more that goes out and nobody has taken, a connection's next request waits.
+const MOST_QUEUED: usize = 16 << 20;
 
 impl Cluster {
     /// Nodes with the ids from 1 on, which say that they are at these addresses.
@@ -55,7 +58,7 @@ impl Cluster {
             script: Script::default(),
             connections: BTreeMap::new(),
             paused: BTreeSet::new(),
-            requests: Vec::new(),
+            requests: RequestLog::default(),
             most_unanswered: 0,
             outputs: VecDeque::new(),
             changed: false,
@@ -103,6 +106,11 @@ impl Cluster {
     /// Lets waiting requests look again at what there is.
     pub fn changed(&mut self) {
         self.changed = true;
+    }
+
+    /// Whether waiting requests have to look again.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed
     }
 
     /// A node stops to read and to answer, as a stopped process does, or goes on.
@@ -157,7 +165,7 @@ impl Cluster {
 
     /// A client has connected to a node.
     pub fn accept(&mut self, node: i32, id: ConnectionId) {
-        self.connections.insert(id, Connection { node, ..Connection::default() });
+        self.connections.insert(id, Connection::to(node));
     }
 
     /// A client has closed its connection.
@@ -170,6 +178,21 @@ impl Cluster {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.inbox.extend_from_slice(bytes);
             self.run(id, now);
+        }
+    }
+
+    /// Whether more of a connection may be read. Not from one whose requests pile up, or whose client leaves answers
+    /// unread: what it sends stays with the kernel, as with Kafka.
+    pub(crate) fn takes_more(&self, id: ConnectionId) -> bool {
+        let connection = self.connections.get(&id);
+        connection.is_some_and(|c| c.takes_more() && !self.paused.contains(&c.node))
+    }
+
+    /// A client leaves its answers unread, or reads on.
+    pub(crate) fn set_blocked(&mut self, id: ConnectionId, blocked: bool) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            self.changed |= connection.blocked && !blocked;
+            connection.blocked = blocked;
         }
     }
 
@@ -198,7 +221,11 @@ impl Cluster {
 
     /// What a connection shall do next.
     pub fn poll_output(&mut self) -> Option<(ConnectionId, Output)> {
-        self.outputs.pop_front()
+        let (id, output) = self.outputs.pop_front()?;
+        if let (Output::Send(bytes), Some(connection)) = (&output, self.connections.get_mut(&id)) {
+            connection.queued = connection.queued.saturating_sub(bytes.len());
+        }
+        Some((id, output))
     }
 
     /// When to call [`handle`](Self::handle) although nothing came in.
@@ -211,10 +238,10 @@ impl Cluster {
 
     // What is known
 
-    /// The requests that have come, in order.
+    /// The requests that have come, in order: of more than 256 MiB of them, the newest.
     #[must_use]
     pub fn requests(&self) -> &[LoggedRequest] {
-        &self.requests
+        self.requests.all()
     }
 
     /// The requests of one API, decoded.
@@ -223,7 +250,7 @@ impl Cluster {
     /// Where one is malformed.
     #[must_use]
     pub fn requests_of<R: Request>(&self) -> Vec<R> {
-        let all = self.requests.iter().filter(|r| r.is::<R>());
+        let all = self.requests().iter().filter(|r| r.is::<R>());
         all.map(|r| r.decode().expect("a well-formed request")).collect()
     }
 
@@ -233,7 +260,7 @@ impl Cluster {
     /// Where one is malformed.
     #[must_use]
     pub fn log_of<R: Request>(&self) -> Vec<(LoggedRequest, R)> {
-        let all = self.requests.iter().filter(|r| r.is::<R>());
+        let all = self.requests().iter().filter(|r| r.is::<R>());
         all.map(|r| (r.clone(), r.decode().expect("a well-formed request"))).collect()
     }
 
@@ -279,7 +306,11 @@ impl Cluster {
     /// Does all that a connection can do now.
     fn run(&mut self, id: ConnectionId, now: Instant) {
         while let Some(connection) = self.connections.get_mut(&id) {
-            if self.paused.contains(&connection.node) {
+            if self.paused.contains(&connection.node) || connection.blocked {
+                return;
+            }
+            connection.again_at = (connection.queued > MOST_QUEUED).then_some(now);
+            if connection.again_at.is_some() {
                 return;
             }
             if !self.read_frames(id, now) {
@@ -294,6 +325,9 @@ impl Cluster {
                 if output == Output::Close {
                     return self.close(id);
                 }
+                if let Output::Send(bytes) = &output {
+                    connection.queued += bytes.len();
+                }
                 self.outputs.push_back((id, output));
             } else if let Some(waiting) = connection.waiting.take() {
                 let over = waiting.deadline.is_some_and(|at| now >= at);
@@ -306,7 +340,7 @@ impl Cluster {
             } else if connection.silent {
                 return;
             } else {
-                let Some((header, body)) = connection.frames.pop_front() else { return };
+                let Some((header, body)) = connection.pop_frame() else { return };
                 self.take(id, &header, &body, now);
             }
         }
@@ -328,7 +362,7 @@ impl Cluster {
                 body: body.clone(),
                 at,
             });
-            connection.frames.push_back((header, body));
+            connection.push_frame(header, body);
             connection.unanswered += 1;
             self.most_unanswered = self.most_unanswered.max(connection.unanswered);
         }
@@ -386,8 +420,10 @@ impl Cluster {
                 }
                 Some(Act::Respond(answer)) => {
                     let (version, correlation) = (header.api_version, header.correlation_id);
-                    let body = answer(body, version);
-                    self.answer(id, body, version, correlation, rules, now);
+                    match answer(body, version) {
+                        Ok(body) => self.answer(id, body, version, correlation, rules, now),
+                        Err(_) => self.close(id),
+                    }
                 }
                 _ => continue,
             }

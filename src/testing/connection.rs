@@ -13,13 +13,21 @@ use crate::testing::{answers::Wait, cluster::Output};
 pub(crate) struct Connection {
     pub(crate) node: i32,
     pub(crate) inbox: Vec<u8>,
-    pub(crate) frames: VecDeque<(RequestHeader, Vec<u8>)>,
+    frames: VecDeque<(RequestHeader, Vec<u8>)>,
     pub(crate) waiting: Option<Waiting>,
     pub(crate) steps: VecDeque<(Instant, Output)>,
     /// An answer that changes places with the next one.
     pub(crate) held: Option<Vec<u8>>,
     pub(crate) silent: bool,
     pub(crate) unanswered: usize,
+    /// How many bytes of requests have come whose turn has not.
+    backlog: usize,
+    /// How many bytes go out that nobody has taken yet.
+    pub(crate) queued: usize,
+    /// When to go on, where so much goes out already that the next request has to wait.
+    pub(crate) again_at: Option<Instant>,
+    /// Whether its client leaves answers unread.
+    pub(crate) blocked: bool,
 }
 
 /// A request that cannot be answered yet.
@@ -31,10 +39,21 @@ pub(crate) struct Waiting {
     pub(crate) rules: Vec<usize>,
 }
 
-/// No client sends more at once.
+/// No client sends more at once: Kafka's `socket.request.max.bytes`.
 const LARGEST_REQUEST: usize = 100 << 20;
 
+/// So many bytes of requests may wait for their turn.
+const MOST_BACKLOG: usize = 1 << 20;
+
+/// What a request costs beside its body.
+const HEADER: usize = 64;
+
 impl Connection {
+    /// A new connection to a node.
+    pub(crate) fn to(node: i32) -> Self {
+        Self { node, ..Self::default() }
+    }
+
     /// Takes a whole request out of the bytes that have come, if one has.
     pub(crate) fn next_frame(&mut self) -> Result<Option<(RequestHeader, Vec<u8>)>, DecodeError> {
         let Some(length) = self.inbox.first_chunk::<4>() else { return Ok(None) };
@@ -45,12 +64,37 @@ impl Connection {
         if self.inbox.len() < 4 + length {
             return Ok(None);
         }
-        let frame: Vec<u8> = self.inbox.drain(..4 + length).skip(4).collect();
+        let frame = self.inbox[4..4 + length].to_vec();
+        self.inbox.drain(..4 + length);
         let (header, start) = protocol::decode_request_header(&frame)?;
         Ok(Some((header, frame[start..].to_vec())))
     }
 
+    /// Puts a request behind those that have come.
+    pub(crate) fn push_frame(&mut self, header: RequestHeader, body: Vec<u8>) {
+        self.backlog += HEADER + body.len();
+        self.frames.push_back((header, body));
+    }
+
+    /// The request whose turn it is.
+    pub(crate) fn pop_frame(&mut self) -> Option<(RequestHeader, Vec<u8>)> {
+        let (header, body) = self.frames.pop_front()?;
+        self.backlog -= HEADER + body.len();
+        Some((header, body))
+    }
+
+    /// Whether more may come: Kafka reads nothing from a connection that has a request unanswered.
+    pub(crate) fn takes_more(&self) -> bool {
+        !self.blocked && self.backlog < MOST_BACKLOG
+    }
+
     pub(crate) fn next_at(&self) -> Option<Instant> {
+        if self.blocked {
+            return None;
+        }
+        if self.again_at.is_some() {
+            return self.again_at;
+        }
         let step = self.steps.front().map(|(at, _)| *at);
         step.or_else(|| self.waiting.as_ref().and_then(|w| w.deadline))
     }

@@ -1,11 +1,11 @@
 //! The one thread of a [`ScriptedBroker`](crate::testing::ScriptedBroker): moves bytes between sockets and the [`Cluster`].
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io::{self, Read, Write},
     net::SocketAddr,
     sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mio::{
@@ -34,6 +34,8 @@ pub(crate) struct EventLoop {
     commands: mpsc::Receiver<(Command, Ack)>,
     nodes: BTreeMap<i32, Port>,
     sockets: BTreeMap<ConnectionId, Open>,
+    /// Where there may be more to read.
+    unread: BTreeSet<ConnectionId>,
     next: ConnectionId,
     /// Whoever waits for something to come about.
     turned: Arc<Condvar>,
@@ -48,9 +50,12 @@ enum Port {
 
 struct Open {
     stream: TcpStream,
-    out: Vec<u8>,
+    out: VecDeque<u8>,
     closing: bool,
 }
+
+/// With more than that unsent, nothing more of the connection is taken.
+const MOST_UNSENT: usize = 1 << 20;
 
 const WAKER: Token = Token(0);
 
@@ -78,8 +83,8 @@ impl EventLoop {
         let poll = Poll::new().expect("a selector for the scripted broker");
         let waker = Waker::new(poll.registry(), WAKER).expect("a waker for the scripted broker");
         let nodes = (1..).zip(sockets.into_iter().map(Port::Refusing)).collect();
-        let sockets = BTreeMap::new();
-        let mut this = Self { poll, cluster, commands, nodes, sockets, next: 1, turned };
+        let (sockets, unread) = (BTreeMap::new(), BTreeSet::new());
+        let mut this = Self { poll, cluster, commands, nodes, sockets, unread, next: 1, turned };
         let ids: Vec<i32> = this.nodes.keys().copied().collect();
         ids.into_iter().for_each(|id| this.listen(id));
         (this, Arc::new(waker))
@@ -90,22 +95,19 @@ impl EventLoop {
         loop {
             let timeout = {
                 let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
-                cluster.poll_timeout().map(|at| at.saturating_duration_since(now()))
+                let unread = self.unread.iter().any(|id| cluster.takes_more(*id));
+                match unread || cluster.has_changed() {
+                    true => Some(Duration::ZERO),
+                    false => cluster.poll_timeout().map(|at| at.saturating_duration_since(now())),
+                }
             };
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result.expect("the scripted broker waits for its sockets"),
             }
-            let ready: Vec<Token> = events.iter().map(mio::event::Event::token).collect();
             let cluster = self.cluster.clone();
             let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
-            for Token(token) in ready {
-                if token >= CONNECTIONS {
-                    self.read(&mut cluster, (token - CONNECTIONS) as ConnectionId);
-                } else if token > WAKER.0 {
-                    self.accept(&mut cluster, i32::try_from(token).expect("a node's id"));
-                }
-            }
+            self.take_in(&mut cluster, &events);
             cluster.handle(now());
             let mut acks = Vec::new();
             while let Ok((command, ack)) = self.commands.try_recv() {
@@ -128,6 +130,22 @@ impl EventLoop {
                 // Whoever asked may have gone.
                 let _ = ack.send(());
             }
+        }
+    }
+
+    /// Takes what has come in: connections, and what they have sent.
+    fn take_in(&mut self, cluster: &mut Cluster, events: &Events) {
+        for Token(token) in events.iter().map(mio::event::Event::token) {
+            if token >= CONNECTIONS {
+                let id = (token - CONNECTIONS) as ConnectionId;
+                self.write(cluster, id);
+                self.unread.insert(id);
+            } else if token > WAKER.0 {
+                self.accept(cluster, i32::try_from(token).expect("a node's id"));
+            }
+        }
+        for id in std::mem::take(&mut self.unread) {
+            self.read(cluster, id);
         }
     }
 
@@ -168,36 +186,41 @@ impl EventLoop {
                 .registry()
                 .register(&mut stream, token, interest)
                 .expect("the connection can be polled");
-            self.sockets.insert(id, Open { stream, out: Vec::new(), closing: false });
+            self.sockets.insert(id, Open { stream, out: VecDeque::new(), closing: false });
             cluster.accept(node, id);
         }
     }
 
-    /// A connection has something to read, or can be written to again.
+    /// Reads some of what a connection has sent, as far as it may be taken. What is left has its turn after the others, so
+    /// that a client that sends without end holds up none of them.
     fn read(&mut self, cluster: &mut Cluster, id: ConnectionId) {
         let mut buffer = [0; 64 << 10];
-        while let Some(open) = self.sockets.get_mut(&id) {
+        let Some(open) = self.sockets.get_mut(&id) else { return };
+        if cluster.takes_more(id) {
             match open.stream.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => cluster.receive(id, &buffer[..n], now()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return self.write(cluster, id);
-                }
+                Ok(n @ 1..) => cluster.receive(id, &buffer[..n], now()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+                Ok(0) | Err(_) => {
+                    self.sockets.remove(&id);
+                    return cluster.lost(id);
+                }
             }
         }
-        self.sockets.remove(&id);
-        cluster.lost(id);
+        self.unread.insert(id);
     }
 
     fn carry_out(&mut self, cluster: &mut Cluster) {
+        let mut touched = BTreeSet::new();
         while let Some((id, output)) = cluster.poll_output() {
             let Some(open) = self.sockets.get_mut(&id) else { continue };
             match output {
                 Output::Send(bytes) => open.out.extend(bytes),
                 Output::Close => open.closing = true,
             }
+            touched.insert(id);
+        }
+        for id in touched {
             self.write(cluster, id);
         }
     }
@@ -205,9 +228,9 @@ impl EventLoop {
     fn write(&mut self, cluster: &mut Cluster, id: ConnectionId) {
         let Some(open) = self.sockets.get_mut(&id) else { return };
         while !open.out.is_empty() {
-            match open.stream.write(&open.out) {
+            match open.stream.write(open.out.as_slices().0) {
                 Ok(n) => drop(open.out.drain(..n)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
                     self.sockets.remove(&id);
@@ -215,7 +238,8 @@ impl EventLoop {
                 }
             }
         }
-        if open.closing {
+        cluster.set_blocked(id, open.out.len() > MOST_UNSENT);
+        if open.out.is_empty() && open.closing {
             self.sockets.remove(&id);
         }
     }

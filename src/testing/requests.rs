@@ -24,7 +24,44 @@ pub struct LoggedRequest {
     pub at: Instant,
 }
 
+/// The requests that came, as far as they are kept.
+#[derive(Default)]
+pub(crate) struct RequestLog {
+    requests: Vec<LoggedRequest>,
+    bytes: usize,
+}
+
+impl RequestLog {
+    /// A request has come. Of too many, the older half goes, so that whatever a peer sends costs bounded memory.
+    pub(crate) fn push(&mut self, request: LoggedRequest) {
+        self.bytes += request.size();
+        self.requests.push(request);
+        if self.bytes <= MOST_BYTES {
+            return;
+        }
+        let (mut oldest, mut freed) = (0, 0);
+        while self.bytes - freed > MOST_BYTES / 2 && oldest < self.requests.len() {
+            freed += self.requests[oldest].size();
+            oldest += 1;
+        }
+        self.requests.drain(..oldest);
+        self.bytes -= freed;
+    }
+
+    pub(crate) fn all(&self) -> &[LoggedRequest] {
+        &self.requests
+    }
+}
+
+/// So much memory the requests may take that are kept.
+const MOST_BYTES: usize = 256 << 20;
+
 impl LoggedRequest {
+    fn size(&self) -> usize {
+        let client_id = self.header.client_id.as_ref().map_or(0, String::len);
+        size_of::<Self>() + client_id + self.body.len()
+    }
+
     /// Whether it is a request of this API.
     #[must_use]
     pub fn is<R: Request>(&self) -> bool {

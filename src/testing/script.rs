@@ -10,6 +10,7 @@ use crate::{
     protocol::{
         self, Request, offset_commit::OffsetCommitRequest, offset_fetch::OffsetFetchRequest,
     },
+    wire::DecodeError,
 };
 
 use crate::testing::{
@@ -36,8 +37,8 @@ pub(crate) enum Act {
     Respond(Box<Respond>),
 }
 
-/// Makes an answer of a request's body and version.
-type Respond = dyn FnMut(&[u8], i16) -> Body + Send;
+/// Makes an answer of a request's body and version, where that makes sense.
+type Respond = dyn FnMut(&[u8], i16) -> Result<Body, DecodeError> + Send;
 
 pub(crate) struct Rule {
     api: Option<i16>,
@@ -283,9 +284,8 @@ where
     /// Is what `answer` says. A fetch does not wait, and a group does not do what is asked.
     pub fn respond(self, mut answer: impl FnMut(&R) -> R::Response + Send + 'static) {
         self.act(Act::Respond(Box::new(move |body, version| {
-            let request = protocol::decode_request::<R>(body, version)
-                .unwrap_or_else(|e| panic!("{} v{version}: {e}", R::NAME));
-            Body::new::<R>(answer(&request))
+            protocol::decode_request::<R>(body, version)
+                .map(|request| Body::new::<R>(answer(&request)))
         })));
     }
 }

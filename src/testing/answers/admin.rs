@@ -27,8 +27,11 @@ use crate::testing::state::State;
 /// How many partitions a topic gets for which nobody says how many.
 const PARTITIONS: i32 = 1;
 
-/// The most that one request may ask for.
+/// The most that one topic can have.
 const MOST_PARTITIONS: i32 = 10_000;
+
+/// The most that all topics that clients make can have, so that a client cannot take memory without measure.
+const MOST_PARTITIONS_IN_ALL: usize = 100_000;
 
 impl State {
     pub(super) fn create_topics(
@@ -72,7 +75,11 @@ impl State {
         let assigned = i32::try_from(topic.assignments.len()).unwrap_or(i32::MAX);
         match if assigned > 0 { assigned } else { topic.num_partitions } {
             -1 => Ok(PARTITIONS),
-            count @ 1..=MOST_PARTITIONS => Ok(count),
+            count @ 1..=MOST_PARTITIONS => {
+                let there: usize = self.topics.values().map(|t| t.partitions.len()).sum();
+                let fits = there + usize::try_from(count).unwrap_or(0) <= MOST_PARTITIONS_IN_ALL;
+                if fits { Ok(count) } else { Err(ErrorCode::POLICY_VIOLATION) }
+            }
             _ => Err(ErrorCode::INVALID_PARTITIONS),
         }
     }

@@ -16,7 +16,8 @@ impl State {
         let own = rows.iter().filter(|row| row.0 == ApiVersionsRequest::KEY);
         let known = own.clone().any(|row| (row.1..=row.2).contains(&version));
         // A broker whose rows are nonsense answers nevertheless: that is what the nonsense is for.
-        let unsupported = !known && own.clone().any(|row| version > row.2);
+        let beyond = !known && own.clone().any(|row| version > row.2);
+        let unsupported = beyond || !ApiVersionsRequest::VERSIONS.contains(&version);
         ApiVersionsResponse {
             error_code: if unsupported { ErrorCode::UNSUPPORTED_VERSION.0 } else { 0 },
             api_keys: rows

@@ -204,6 +204,11 @@ impl State {
             own.into_iter().any(|row| (row.1..=row.2).contains(&version))
         });
         if header.api_key == ApiVersionsRequest::KEY {
+            let asked = protocol::decode_request::<ApiVersionsRequest>(body, version);
+            // Whoever asks in a version that nobody knows here gets an answer, and one that sends garbage does not.
+            if asked.is_err() && ApiVersionsRequest::VERSIONS.contains(&version) {
+                return Outcome::Refused;
+            }
             return Outcome::Now(Body::new::<ApiVersionsRequest>(self.api_versions(node, version)));
         }
         if !known {
