@@ -41,8 +41,17 @@ pub(crate) struct Habits {
     dawdles: u8,
     restless: bool,
     partition_bytes: i32,
+    /// How often, of 256 times, it goes to another place.
+    pub(crate) seeks: u8,
     pub(crate) instance: Option<String>,
     pub(crate) listener: ListenerHabits,
+}
+
+/// By what a program's choices are made: those of seeks by themselves, so that whoever does not seek makes the same others.
+#[derive(Clone, Debug)]
+pub(crate) struct Dice {
+    pub(crate) habits: fastrand::Rng,
+    pub(crate) seeks: fastrand::Rng,
 }
 
 /// What the test says to programs.
@@ -55,10 +64,13 @@ pub(crate) struct Word {
     pub(crate) end: Rc<Cell<Option<End>>>,
 }
 
+/// How often members seek.
+pub(crate) const SEEKS: [u8; 4] = [0, 0, 6, 40];
+
 pub(crate) const MAX_POLL: Duration = Duration::from_secs(12);
 pub(crate) const SESSION: Duration = Duration::from_secs(6);
 
-fn pick<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
     from[random.usize(..from.len())]
 }
 
@@ -86,6 +98,7 @@ impl Habits {
             dawdles: if quiet { 0 } else { pick(random, &[0, 0, 1, 4]) },
             restless: !quiet && random.bool(),
             partition_bytes: pick(random, &[1, 400, 1 << 20]),
+            seeks: 0,
             instance: None,
             listener,
         }
@@ -127,8 +140,9 @@ pub(crate) async fn run(
     mut consumer: SimulatedConsumer,
     habits: Habits,
     word: Word,
-    mut random: fastrand::Rng,
+    dice: Dice,
 ) {
+    let Dice { habits: mut random, seeks: mut wanderlust } = dice;
     while !consumer.connect().await {
         consumer.work(Duration::from_millis(500)).await;
     }
@@ -184,6 +198,9 @@ pub(crate) async fn run(
         }
         if habits.restless && !calm {
             fidget(&mut consumer, &mut random).await;
+        }
+        if !calm && wanderlust.u8(..) < habits.seeks {
+            wander(&mut consumer, &mut wanderlust).await;
         }
     }
 }
@@ -273,4 +290,24 @@ async fn fidget(consumer: &mut SimulatedConsumer, random: &mut fastrand::Rng) {
         }
         _ => {}
     }
+}
+
+/// Reads something again; or goes ahead, and comes back before anything was read there. Never past what was not read yet: that
+/// would be lost.
+async fn wander(consumer: &mut SimulatedConsumer, random: &mut fastrand::Rng) {
+    let assigned: Vec<_> = consumer.assignment().into_iter().collect();
+    let Some(partition) = assigned.get(random.usize(..assigned.len().max(1))) else { return };
+    let Some(position) = consumer.position(partition) else {
+        // Where to go on is asked for just now.
+        if random.u8(0..4) == 0 {
+            consumer.seek(partition, 0);
+        }
+        return;
+    };
+    if random.u8(0..3) == 0 {
+        consumer.seek(partition, position + random.i64(0..20));
+        // A call that drives the machines, and reads nothing.
+        consumer.committed(partition, Duration::from_millis(random.u64(0..40))).await;
+    }
+    consumer.seek(partition, position - random.i64(0..=position.min(30)));
 }
