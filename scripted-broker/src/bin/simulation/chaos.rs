@@ -239,6 +239,7 @@ impl Chaos {
         // What is written now is read without another rebalance.
         let generation = self.ledger.generation;
         (0..10).for_each(|_| self.draw_append());
+        self.words.iter().for_each(|word| word.idle.set(true));
         self.run_for(Duration::from_secs(35));
         let at = self.sim.elapsed();
         if let Some(wrong) = self.unrest() {
@@ -253,7 +254,10 @@ impl Chaos {
     fn close_all(&mut self) {
         let running = self.running();
         running.iter().for_each(|m| self.words[*m].end.set(Some(End::Closes)));
-        self.run_for(Duration::from_secs(45));
+        let limit = self.sim.elapsed() + Duration::from_secs(45);
+        while !self.running().is_empty() && self.sim.elapsed() < limit {
+            self.run_for(Duration::from_secs(1));
+        }
         let at = self.sim.elapsed();
         if let Some(left) = self.running().first() {
             self.ledger.fail(at, &format!("m{left} has not closed"));

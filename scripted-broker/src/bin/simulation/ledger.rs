@@ -467,3 +467,38 @@ impl Ledger {
 fn member(client: &str) -> MemberId {
     client.trim_start_matches('m').parse().expect("m0, m1 and so on")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panics;
+
+    fn told(what: Happened) -> Result<(), String> {
+        let mut ledger = Ledger::new(GRACE, true);
+        ledger.add_member(true);
+        ledger.thawed(0, Duration::from_secs(3));
+        let entry = Entry { at: Duration::from_secs(9), member: Some(0), what };
+        panics::caught(|| ledger.take(&entry)).map_err(|failure| failure.kind())
+    }
+
+    fn returned(began: u64, took: u64) -> Happened {
+        let timeout = Duration::from_secs(1);
+        let (began, took) = (Duration::from_secs(began), Duration::from_millis(took));
+        Happened::Returned { call: "next", timeout, took, began }
+    }
+
+    #[test]
+    fn a_call_that_comes_back_too_late_is_noticed_unless_its_process_was_stopped() {
+        assert_eq!(told(returned(4, 1_250)), Ok(()));
+        assert_eq!(told(returned(4, 1_251)), Err("(I8)".into()));
+        assert_eq!(told(returned(2, 6_000)), Ok(()));
+    }
+
+    #[test]
+    fn records_and_commits_of_partitions_that_others_have_are_noticed() {
+        let partition = || TopicPartition::new("t", 0);
+        assert_eq!(told(Happened::HandedOut(partition(), 5)), Err("(I4)".into()));
+        let offsets = [(partition(), 5)].into();
+        assert_eq!(told(Happened::CommitSent(1, offsets)), Err("(I5)".into()));
+    }
+}

@@ -62,6 +62,8 @@ pub(crate) struct Word {
     /// The program has heeded that.
     pub(crate) calmed: Rc<Cell<bool>>,
     pub(crate) end: Rc<Cell<Option<End>>>,
+    /// Nothing happens any more, so that calls may wait for long.
+    pub(crate) idle: Rc<Cell<bool>>,
 }
 
 /// How often members seek.
@@ -170,7 +172,8 @@ pub(crate) async fn run(
             None => {}
         }
         // Time-outs hardly pass for who is away most of the time.
-        let poll = if calm { habits.poll.max(Duration::from_millis(200)) } else { habits.poll };
+        let least = Duration::from_millis(if word.idle.get() { 2_000 } else { 200 });
+        let poll = if calm { habits.poll.max(least) } else { habits.poll };
         let taken = if habits.one_by_one {
             consumer.next(poll).await
         } else {

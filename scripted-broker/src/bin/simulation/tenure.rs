@@ -100,3 +100,37 @@ impl Tenure {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_up_to(next: i64) -> Tenure {
+        let mut tenure = Tenure::new(1, Duration::ZERO);
+        tenure.next = Some(next);
+        tenure.come_back(None);
+        tenure
+    }
+
+    #[test]
+    fn what_the_program_has_not_come_back_from_is_not_to_be_committed() {
+        let mut tenure = read_up_to(10);
+        tenure.next = Some(15);
+        assert_eq!(tenure.commit(10, 0), Ok(false));
+        assert!(tenure.commit(11, 0).is_err());
+        tenure.come_back(Some(12));
+        assert_eq!(tenure.commit(12, 0), Ok(false));
+    }
+
+    #[test]
+    fn commits_go_back_after_a_seek_only_and_as_far_as_that_went() {
+        let mut tenure = read_up_to(10);
+        assert_eq!(tenure.commit(10, 0), Ok(false));
+        assert!(tenure.commit(9, 10).is_err());
+        tenure.seek(6);
+        assert_eq!(tenure.commit(10, 10), Ok(false), "of before the seek, and sent once more");
+        assert!(tenure.commit(5, 10).is_err());
+        assert_eq!(tenure.commit(6, 10), Ok(true));
+        assert!(tenure.commit(10, 6).is_err(), "nobody has read up to there again");
+    }
+}
