@@ -60,10 +60,10 @@ pub(crate) struct Chaos {
     pub(crate) sim: GroupSimulation,
     pub(crate) ledger: Ledger,
     pub(crate) random: fastrand::Rng,
-    /// Where seeks come from.
-    pub(crate) wanderlust: fastrand::Rng,
-    /// Whether members seek.
-    pub(crate) seeking: bool,
+    /// By what is drawn what members did not do at first: to seek, and to commit in haste.
+    pub(crate) whims: fastrand::Rng,
+    /// Whether they do that.
+    pub(crate) whimsical: bool,
     pub(crate) trouble: Trouble,
     pub(crate) assignors: &'static [&'static str],
     pub(crate) words: Vec<Word>,
@@ -115,8 +115,8 @@ impl Chaos {
             sim,
             ledger: Ledger::new(SESSION + Duration::from_secs(3), calm),
             random,
-            wanderlust: fastrand::Rng::with_seed(!seed),
-            seeking: true,
+            whims: fastrand::Rng::with_seed(!seed),
+            whimsical: true,
             trouble,
             assignors,
             words: Vec::new(),
@@ -238,9 +238,9 @@ impl Chaos {
         }
         // What is written now is read without another rebalance.
         let generation = self.ledger.generation;
-        (0..10).for_each(|_| self.draw_append());
         self.words.iter().for_each(|word| word.idle.set(true));
-        self.run_for(Duration::from_secs(35));
+        (0..10).for_each(|_| self.draw_append());
+        self.run_for(REST);
         let at = self.sim.elapsed();
         if let Some(wrong) = self.unrest() {
             self.ledger.fail(at, &wrong);
@@ -310,13 +310,13 @@ impl Chaos {
     }
 }
 
-/// Runs what a seed makes; gives what it was made of, too. `seeking`: whether members seek, which changes nothing else that is
-/// drawn before they do.
-pub(crate) fn run(seed: u64, seeking: bool) -> (Result<Outcome, Failure>, Recipe) {
+/// Runs what a seed makes; gives what it was made of, too. Without `whimsical`, members do only what
+/// they did at first.
+pub(crate) fn run(seed: u64, whimsical: bool) -> (Result<Outcome, Failure>, Recipe) {
     let recipe = Rc::new(RefCell::new(Recipe { seed, ..Recipe::default() }));
     let kept = recipe.clone();
     let result = panics::caught(move || {
-        let mut chaos = Chaos { seeking, recipe: kept.clone(), ..Chaos::new(seed) };
+        let mut chaos = Chaos { whimsical, recipe: kept.clone(), ..Chaos::new(seed) };
         chaos.draw();
         kept.borrow_mut().rest = Some(chaos.random.clone());
         chaos.end()

@@ -45,11 +45,12 @@ impl Chaos {
         let stage = stage.min(self.assignors.len() - 1);
         let quiet = self.trouble == Trouble::Calm;
         let mut habits = Habits::of(&mut self.random, self.assignors[stage], quiet);
-        let mut seeks = self.wanderlust.fork();
-        if self.seeking {
-            habits.seeks = pick(&mut seeks, &SEEKS);
+        let mut whims = self.whims.fork();
+        if self.whimsical {
+            habits.seeks = pick(&mut whims, &SEEKS);
+            habits.hasty = whims.bool();
         }
-        let dice = Dice { habits: self.random.fork(), seeks };
+        let dice = Dice { habits: self.random.fork(), whims };
         let member = self.sim.started();
         self.happen(Operation::Start { member, stage, habits: Box::new(habits), dice });
     }

@@ -43,15 +43,17 @@ pub(crate) struct Habits {
     partition_bytes: i32,
     /// How often, of 256 times, it goes to another place.
     pub(crate) seeks: u8,
+    /// Whether it waits for some of its commits, and not for long, while others are on their way.
+    pub(crate) hasty: bool,
     pub(crate) instance: Option<String>,
     pub(crate) listener: ListenerHabits,
 }
 
-/// By what a program's choices are made: those of seeks by themselves, so that whoever does not seek makes the same others.
+/// By what a program's choices are made: newer ones by themselves, so that seeds which failed once make the same others.
 #[derive(Clone, Debug)]
 pub(crate) struct Dice {
     pub(crate) habits: fastrand::Rng,
-    pub(crate) seeks: fastrand::Rng,
+    pub(crate) whims: fastrand::Rng,
 }
 
 /// What the test says to programs.
@@ -62,7 +64,7 @@ pub(crate) struct Word {
     /// The program has heeded that.
     pub(crate) calmed: Rc<Cell<bool>>,
     pub(crate) end: Rc<Cell<Option<End>>>,
-    /// Nothing happens any more, so that calls may wait for long.
+    /// Nothing happens any more: there is no hurry, but it is to hear what is said to it.
     pub(crate) idle: Rc<Cell<bool>>,
 }
 
@@ -101,6 +103,7 @@ impl Habits {
             restless: !quiet && random.bool(),
             partition_bytes: pick(random, &[1, 400, 1 << 20]),
             seeks: 0,
+            hasty: false,
             instance: None,
             listener,
         }
@@ -144,7 +147,7 @@ pub(crate) async fn run(
     word: Word,
     dice: Dice,
 ) {
-    let Dice { habits: mut random, seeks: mut wanderlust } = dice;
+    let Dice { habits: mut random, whims: mut whim } = dice;
     while !consumer.connect().await {
         consumer.work(Duration::from_millis(500)).await;
     }
@@ -172,8 +175,11 @@ pub(crate) async fn run(
             None => {}
         }
         // Time-outs hardly pass for who is away most of the time.
-        let least = Duration::from_millis(if word.idle.get() { 2_000 } else { 200 });
-        let poll = if calm { habits.poll.max(least) } else { habits.poll };
+        let poll = match (word.idle.get(), calm) {
+            (true, _) => Duration::from_secs(2),
+            (false, true) => habits.poll.clamp(Duration::from_millis(200), Duration::from_secs(5)),
+            (false, false) => habits.poll,
+        };
         let taken = if habits.one_by_one {
             consumer.next(poll).await
         } else {
@@ -181,7 +187,7 @@ pub(crate) async fn run(
         };
         match taken {
             Ok(taken) => {
-                work(&mut consumer, &habits, &taken, calm, &mut random).await;
+                work(&mut consumer, &habits, &taken, calm, [&mut random, &mut whim]).await;
             }
             Err(error) => {
                 let fatal = matches!(error, Error::FencedInstanceId { .. });
@@ -202,8 +208,8 @@ pub(crate) async fn run(
         if habits.restless && !calm {
             fidget(&mut consumer, &mut random).await;
         }
-        if !calm && wanderlust.u8(..) < habits.seeks {
-            wander(&mut consumer, &mut wanderlust).await;
+        if !calm && whim.u8(..) < habits.seeks {
+            wander(&mut consumer, &mut whim).await;
         }
     }
 }
@@ -214,7 +220,7 @@ async fn work(
     habits: &Habits,
     taken: &Taken,
     calm: bool,
-    random: &mut fastrand::Rng,
+    [random, whim]: [&mut fastrand::Rng; 2],
 ) {
     let dawdles = !calm && random.u8(..) < habits.dawdles;
     let time = if dawdles {
@@ -242,6 +248,10 @@ async fn work(
         Commits::Sync => {
             consumer.came_back();
             consumer.commit(Duration::from_millis(2_000)).await
+        }
+        Commits::Async if habits.hasty && whim.u8(0..3) == 0 => {
+            consumer.came_back();
+            consumer.commit(Duration::from_millis(whim.u64(1..300))).await
         }
         Commits::Async => {
             consumer.came_back();
