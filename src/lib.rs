@@ -83,6 +83,7 @@ pub mod testing;
 
 mod error;
 mod options;
+mod plants;
 mod types;
 
 /// Pages that are about more than one type.

@@ -9,7 +9,7 @@ use std::{
 /// The layers from the lowest to the highest: a file may name only what stands in its own layer or before it.
 /// `docs/design.md` says what each is for.
 const LAYERS: &[&[&str]] = &[
-    &["error", "types", "options"],
+    &["error", "types", "options", "plants"],
     &["wire"],
     &["protocol"],
     &["records"],

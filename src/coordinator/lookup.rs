@@ -133,6 +133,10 @@ impl Lookup {
     ) {
         self.notice_silence(unanswered, now);
         let due = self.wanted && (self.known.is_none() || self.doubt);
+        if !due {
+            // Who was asked and is silent still is not waited for.
+            return;
+        }
         let silent = self.known.filter(|_| self.doubt).map(|id| (id, now)).into_iter().collect();
         let Some(node) = self.inquiry.next_node(due, cluster, &silent, client, now) else { return };
         let Some(version) = client.version::<FindCoordinatorRequest>(node, None) else {

@@ -14,6 +14,7 @@ use crate::{
     client::NodeKey,
     consumer::options::GroupOptions,
     net::connection::{RequestId, later},
+    plants::{self, Plant},
     protocol::join_group::JoinGroupRequest,
     subscriptions::{Context, Mode},
     types::TopicPartition,
@@ -290,6 +291,8 @@ impl Coordinator {
         }
         if attendance == Attendance::Reading {
             self.progress = cx.now;
+        }
+        if attendance == Attendance::Reading || plants::is(Plant::CommitBeforeProcessing) {
             self.auto_commit(cx);
         }
         self.commits.poll(&self.membership, &mut self.lookup, cx);

@@ -10,6 +10,7 @@ use crate::{
         connection::{RequestId, later},
         fetch_stream::{FetchPiece, RecordsPiece},
     },
+    plants::{self, Plant},
     protocol::fetch::{EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData},
     subscriptions::{Marks, PartitionId, Place},
     types::TopicPartition,
@@ -136,12 +137,8 @@ impl Fetcher {
             return; // twice in one answer
         }
         // What was asked for is still what is wanted: no seek, no other leader since.
-        let wanted = cx.subscriptions.state(id).and_then(|s| s.wanted());
         let told = state.session.told(id);
-        let Some(ask) = told.filter(|ask| wanted.is_some_and(|place| place.offset == ask.offset))
-        else {
-            return;
-        };
+        let Some(ask) = told.filter(|ask| is_wanted(id, ask.offset, cx)) else { return };
         let (offset, leader_epoch) = (ask.offset, ask.leader_epoch);
         match ErrorCode(answer.error_code) {
             ErrorCode::NONE => {
@@ -205,9 +202,8 @@ impl Fetcher {
         };
         let Some(reading) = &mut flight.reading else { return };
         let (id, offset) = (reading.id, reading.offset);
-        let state = cx.subscriptions.state(id);
-        let wanted = state.and_then(|s| s.wanted()).map(|place| place.offset) == Some(offset);
-        if !wanted || (state.is_some_and(|s| s.paused) && !self.parked.has_room()) {
+        let full = cx.subscriptions.is_paused(id) && !self.parked.has_room();
+        if full || !is_wanted(id, offset, cx) {
             flight.reading = None; // a seek in mid-response
             return;
         }
@@ -304,6 +300,12 @@ impl Fetcher {
         cx.subscriptions.suspend(id);
         self.enqueue(id, item, cx.subscriptions);
     }
+}
+
+/// Whether records from this offset on are what is to come next of a partition.
+fn is_wanted(id: PartitionId, offset: i64, cx: &Context<'_>) -> bool {
+    let wanted = cx.subscriptions.state(id).and_then(|state| state.wanted());
+    wanted.is_some_and(|p| p.offset == offset || plants::is(Plant::StaleFetchAfterSeek))
 }
 
 /// Whether a broker leads a partition, as far as is known.

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Mode, PartitionId, PartitionState, Place, Subscriptions};
-use crate::{Error, OffsetAndMetadata, Result, types::TopicPartition};
+use crate::{
+    Error, OffsetAndMetadata, Result,
+    plants::{self, Plant},
+    types::TopicPartition,
+};
 
 impl Subscriptions {
     /// There is a group: new partitions go on where it has committed, and it assigns the partitions of topics.
@@ -53,6 +57,9 @@ impl Subscriptions {
 
     /// Neither fetches nor hands out these partitions any more: they are about to be revoked. What was buffered is void.
     pub fn begin_revocation(&mut self, partitions: &BTreeSet<TopicPartition>) {
+        if plants::is(Plant::RecordAfterRevoke) {
+            return;
+        }
         for id in partitions.iter().filter_map(|p| self.ids.get(p).copied()).collect::<Vec<_>>() {
             self.void(id);
             self.change(id, |state| state.revoking = true);

@@ -15,6 +15,7 @@ use crate::{
         pattern::TopicPattern,
     },
     consumer::options::OffsetReset,
+    plants::{self, Plant},
     types::TopicPartition,
 };
 
@@ -491,7 +492,8 @@ impl Subscriptions {
     /// Whether what was buffered under a ticket may be handed out still.
     #[must_use]
     pub fn honours(&self, ticket: Ticket) -> bool {
-        self.states.get(&ticket.id).is_some_and(|state| state.voids == ticket.voids)
+        let state = self.states.get(&ticket.id);
+        state.map_or(plants::is(Plant::RecordAfterRevoke), |state| state.voids == ticket.voids)
     }
 
     // Helpers

@@ -25,8 +25,10 @@ impl SimulatedConsumer {
     pub async fn close(mut self) {
         self.note(Happened::CameBack);
         self.note(Happened::Note("closes".into()));
+        let call = self.begin("close", self.limits.request_timeout);
         let until = self.now() + self.limits.request_timeout;
         self.give_back(self.limits.auto_commit, "the consumer was closed", until).await;
+        self.end(call);
         let finished = self.with_group(|group, _| {
             group.give_up_commits();
             group.take_finished()
@@ -38,8 +40,10 @@ impl SimulatedConsumer {
     pub async fn unsubscribe(&mut self) {
         self.note(Happened::CameBack);
         self.note(Happened::Note("unsubscribes".into()));
+        let call = self.begin("unsubscribe", self.limits.api_timeout);
         let until = self.now() + self.limits.api_timeout;
         self.give_back(self.limits.auto_commit, "it has unsubscribed", until).await;
+        self.end(call);
         self.with_driver(|machines, now| {
             machines.subscriptions.unsubscribe();
             machines.subscription_changed(now);
@@ -49,10 +53,12 @@ impl SimulatedConsumer {
     /// Is dropped without being closed.
     pub async fn drop_it(mut self) {
         self.note(Happened::Note("is dropped".into()));
+        let call = self.begin("drop", DROP_PATIENCE);
         let until = self.now() + DROP_PATIENCE;
         if self.machines.group.as_ref().is_some_and(Coordinator::is_known) {
             self.leave_group("the consumer was dropped", until).await;
         }
+        self.end(call);
     }
 
     /// Gives all partitions back to the group, and leaves it.

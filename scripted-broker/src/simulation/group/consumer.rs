@@ -52,6 +52,8 @@ pub struct SimulatedConsumer {
     /// Whether the group wants the caller to look in.
     pub(super) group_signal: bool,
     pub(super) in_callback: bool,
+    /// How long the listener has taken, in all.
+    pub(super) told: Duration,
     outcomes: BTreeMap<CommitId, Result<()>>,
 }
 
@@ -105,6 +107,7 @@ impl SimulatedConsumer {
             progressed: false,
             group_signal: false,
             in_callback: false,
+            told: Duration::ZERO,
             outcomes: BTreeMap::new(),
         }
     }
@@ -113,9 +116,12 @@ impl SimulatedConsumer {
 
     /// Connects, as the end of a builder does; says whether that worked in time.
     pub async fn connect(&mut self) -> bool {
+        let call = self.begin("build", self.limits.bootstrap_timeout);
         let until = self.now() + self.limits.bootstrap_timeout;
         let connected = |m: &mut Machines| (m.metadata.answers() > 0).then_some(());
-        self.run_until(until, connected).await.is_some()
+        let connected = self.run_until(until, connected).await.is_some();
+        self.end(call);
+        connected
     }
 
     /// Reads these topics, as a member of the group, from now on.
@@ -248,6 +254,7 @@ impl SimulatedConsumer {
 
     /// Asks what is committed of a partition.
     pub async fn committed(&mut self, partition: &TopicPartition, timeout: Duration) {
+        let call = self.begin("committed", timeout);
         self.with_group(|group, _| group.ask_committed(partition.clone()));
         let until = self.now() + timeout;
         self.publish();
@@ -257,6 +264,7 @@ impl SimulatedConsumer {
             group.cancel_committed();
         }
         self.follow();
+        self.end(call);
         if let Some(Err(error)) = answer {
             self.note(Happened::Failed("committed", error));
         }
@@ -334,6 +342,7 @@ impl SimulatedConsumer {
             News::Lost => Happened::Lost(all),
         });
         self.in_callback = true;
+        let (began, before) = (self.now(), self.told);
         let takes = self.listener.takes_ms.clone();
         if !takes.is_empty() {
             let time = self.random.u64(takes);
@@ -346,6 +355,7 @@ impl SimulatedConsumer {
             }
         }
         self.in_callback = false;
+        self.told = before + (self.now() - began);
         self.note(Happened::Told);
     }
 
@@ -353,6 +363,7 @@ impl SimulatedConsumer {
 
     /// Drives the loop until it is known what has become of a commit.
     pub(super) async fn wait_for_commit(&mut self, id: CommitId, timeout: Duration) -> Result<()> {
+        let call = self.begin("commit", timeout);
         let until = self.now() + timeout;
         self.publish();
         let ended = self
@@ -361,6 +372,7 @@ impl SimulatedConsumer {
                 (!pending).then_some(())
             })
             .await;
+        self.end(call);
         let now = self.now();
         let result = ended.ok_or_else(|| self.machines.timeout("commit", timeout, "", now));
         self.follow();

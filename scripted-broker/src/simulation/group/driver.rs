@@ -185,6 +185,10 @@ impl SimulatedConsumer {
         self.shared.borrow().now
     }
 
+    pub(super) fn since_start(&self, at: Instant) -> Duration {
+        at - self.shared.borrow().started
+    }
+
     pub(super) fn note(&self, what: Happened) {
         self.shared.borrow_mut().note(Some(self.id), what);
     }

@@ -24,6 +24,7 @@ use kafka_blocking::testing::Cluster;
 mod closing;
 mod consumer;
 mod driver;
+mod positions;
 mod reading;
 mod world;
 

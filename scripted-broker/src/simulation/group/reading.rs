@@ -35,7 +35,9 @@ impl SimulatedConsumer {
     /// # Errors
     /// As `KafkaConsumer::poll_max`.
     pub async fn poll_max(&mut self, timeout: Duration, max_records: usize) -> Result<Taken> {
+        let call = self.begin("poll_max", timeout);
         let polled = self.poll_quietly(timeout, max_records).await;
+        self.end(call);
         for (partition, offset) in polled.iter().flatten() {
             self.note(Happened::HandedOut(partition.clone(), *offset));
         }
@@ -72,14 +74,22 @@ impl SimulatedConsumer {
     /// # Errors
     /// As `KafkaConsumer::next`.
     pub async fn next(&mut self, timeout: Duration) -> Result<Taken> {
+        let call = self.begin("next", timeout);
+        let taken = self.next_quietly(timeout).await;
+        self.end(call);
+        for (partition, offset) in taken.iter().flatten() {
+            self.note(Happened::HandedOut(partition.clone(), *offset));
+        }
+        taken
+    }
+
+    async fn next_quietly(&mut self, timeout: Duration) -> Result<Taken> {
         self.progressed = true;
         self.note(Happened::CameBack);
         let mut looked = !self.group_signal;
         loop {
             if looked && let Some(record) = self.cursor.next_in_batch() {
-                let (partition, offset) = (record.topic_partition(), record.offset());
-                self.note(Happened::HandedOut(partition.clone(), offset));
-                return Ok(vec![(partition, offset)]);
+                return Ok(vec![(record.topic_partition(), record.offset())]);
             }
             self.attend_group().await?;
             let until = self.now() + timeout;

@@ -42,6 +42,19 @@ pub enum Happened {
     HandedOut(TopicPartition, i64),
     /// The program has finished with a record, and with those of its partition before it.
     Finished(TopicPartition, i64),
+    /// The program goes to an offset.
+    Sought(TopicPartition, i64),
+    /// A call that blocks has come back.
+    Returned {
+        /// Which one.
+        call: &'static str,
+        /// How long it may have taken.
+        timeout: Duration,
+        /// How long it has, without the listener.
+        took: Duration,
+        /// When it began, since the start.
+        began: Duration,
+    },
     /// All that the program has paused now.
     Paused(BTreeSet<TopicPartition>),
     /// The listener is told what is assigned.
@@ -258,6 +271,7 @@ impl fmt::Display for Entry {
         write!(f, "{:>9.3} {who:<5} ", self.at.as_secs_f64())?;
         match &self.what {
             Happened::HandedOut(partition, offset) => write!(f, "handed out {partition} @{offset}"),
+            Happened::Sought(partition, offset) => write!(f, "seeks to {partition} @{offset}"),
             Happened::Assigned(all) => write!(f, "assigned {}", list(all)),
             Happened::Revoked(all) => write!(f, "revoked {}", list(all)),
             Happened::Lost(all) => write!(f, "lost {}", list(all)),

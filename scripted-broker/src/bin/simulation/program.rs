@@ -41,8 +41,19 @@ pub(crate) struct Habits {
     dawdles: u8,
     restless: bool,
     partition_bytes: i32,
+    /// How often, of 256 times, it goes to another place.
+    pub(crate) seeks: u8,
+    /// Whether it waits for some of its commits, and not for long, while others are on their way.
+    pub(crate) hasty: bool,
     pub(crate) instance: Option<String>,
     pub(crate) listener: ListenerHabits,
+}
+
+/// By what a program's choices are made: newer ones by themselves, so that seeds which failed once make the same others.
+#[derive(Clone, Debug)]
+pub(crate) struct Dice {
+    pub(crate) habits: fastrand::Rng,
+    pub(crate) whims: fastrand::Rng,
 }
 
 /// What the test says to programs.
@@ -53,12 +64,17 @@ pub(crate) struct Word {
     /// The program has heeded that.
     pub(crate) calmed: Rc<Cell<bool>>,
     pub(crate) end: Rc<Cell<Option<End>>>,
+    /// Nothing happens any more: there is no hurry, but it is to hear what is said to it.
+    pub(crate) idle: Rc<Cell<bool>>,
 }
+
+/// How often members seek.
+pub(crate) const SEEKS: [u8; 4] = [0, 0, 6, 40];
 
 pub(crate) const MAX_POLL: Duration = Duration::from_secs(12);
 pub(crate) const SESSION: Duration = Duration::from_secs(6);
 
-fn pick<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
+pub(crate) fn pick<T: Copy>(random: &mut fastrand::Rng, from: &[T]) -> T {
     from[random.usize(..from.len())]
 }
 
@@ -86,6 +102,8 @@ impl Habits {
             dawdles: if quiet { 0 } else { pick(random, &[0, 0, 1, 4]) },
             restless: !quiet && random.bool(),
             partition_bytes: pick(random, &[1, 400, 1 << 20]),
+            seeks: 0,
+            hasty: false,
             instance: None,
             listener,
         }
@@ -127,8 +145,9 @@ pub(crate) async fn run(
     mut consumer: SimulatedConsumer,
     habits: Habits,
     word: Word,
-    mut random: fastrand::Rng,
+    dice: Dice,
 ) {
+    let Dice { habits: mut random, whims: mut whim } = dice;
     while !consumer.connect().await {
         consumer.work(Duration::from_millis(500)).await;
     }
@@ -156,7 +175,11 @@ pub(crate) async fn run(
             None => {}
         }
         // Time-outs hardly pass for who is away most of the time.
-        let poll = if calm { habits.poll.max(Duration::from_millis(200)) } else { habits.poll };
+        let poll = match (word.idle.get(), calm) {
+            (true, _) => Duration::from_secs(2),
+            (false, true) => habits.poll.clamp(Duration::from_millis(200), Duration::from_secs(5)),
+            (false, false) => habits.poll,
+        };
         let taken = if habits.one_by_one {
             consumer.next(poll).await
         } else {
@@ -164,7 +187,7 @@ pub(crate) async fn run(
         };
         match taken {
             Ok(taken) => {
-                work(&mut consumer, &habits, &taken, calm, &mut random).await;
+                work(&mut consumer, &habits, &taken, calm, [&mut random, &mut whim]).await;
             }
             Err(error) => {
                 let fatal = matches!(error, Error::FencedInstanceId { .. });
@@ -185,6 +208,9 @@ pub(crate) async fn run(
         if habits.restless && !calm {
             fidget(&mut consumer, &mut random).await;
         }
+        if !calm && whim.u8(..) < habits.seeks {
+            wander(&mut consumer, &mut whim).await;
+        }
     }
 }
 
@@ -194,7 +220,7 @@ async fn work(
     habits: &Habits,
     taken: &Taken,
     calm: bool,
-    random: &mut fastrand::Rng,
+    [random, whim]: [&mut fastrand::Rng; 2],
 ) {
     let dawdles = !calm && random.u8(..) < habits.dawdles;
     let time = if dawdles {
@@ -222,6 +248,10 @@ async fn work(
         Commits::Sync => {
             consumer.came_back();
             consumer.commit(Duration::from_millis(2_000)).await
+        }
+        Commits::Async if habits.hasty && whim.u8(0..3) == 0 => {
+            consumer.came_back();
+            consumer.commit(Duration::from_millis(whim.u64(1..300))).await
         }
         Commits::Async => {
             consumer.came_back();
@@ -273,4 +303,24 @@ async fn fidget(consumer: &mut SimulatedConsumer, random: &mut fastrand::Rng) {
         }
         _ => {}
     }
+}
+
+/// Reads something again; or goes ahead, and comes back before anything was read there. Never past what was not read yet: that
+/// would be lost.
+async fn wander(consumer: &mut SimulatedConsumer, random: &mut fastrand::Rng) {
+    let assigned: Vec<_> = consumer.assignment().into_iter().collect();
+    let Some(partition) = assigned.get(random.usize(..assigned.len().max(1))) else { return };
+    let Some(position) = consumer.position(partition) else {
+        // Where to go on is asked for just now.
+        if random.u8(0..4) == 0 {
+            consumer.seek(partition, 0);
+        }
+        return;
+    };
+    if random.u8(0..3) == 0 {
+        consumer.seek(partition, position + random.i64(0..20));
+        // A call that drives the machines, and reads nothing.
+        consumer.committed(partition, Duration::from_millis(random.u64(0..40))).await;
+    }
+    consumer.seek(partition, position - random.i64(0..=position.min(30)));
 }

@@ -2,37 +2,34 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    panic,
     time::Duration,
 };
 
 use kafka_blocking::TopicPartition;
-use scripted_broker::{Entry, Happened, MemberId};
+pub(crate) use scripted_broker::MemberId;
+use scripted_broker::{Entry, Happened};
 
-/// How many of the last entries of each member a failure shows, unless `GROUP_SHOWN` says otherwise.
+use crate::tenure::{Past, Tenure};
+
+/// How many of the last entries of each member a failure shows.
 const SHOWN: usize = 40;
 
-/// The time that one member has a partition for, as its program knows it.
-#[derive(Clone, Debug)]
-struct Tenure {
-    number: u64,
-    begun: Duration,
-    /// The offset behind the last record that was handed out.
-    next: Option<i64>,
-    /// The same for what the program has come back from.
-    returned: Option<i64>,
-    /// Whether a commit has failed, or may have.
-    doubtful: bool,
-    /// The listener is told, or was, that it ends: with a commit in between or not.
-    ending: Option<bool>,
-}
+/// How much later than it was to a call may come back (I8).
+const GRACE: Duration = Duration::from_millis(250);
 
-/// A tenure that has ended.
+/// Of no tenure: what may be handed out again, because a program went back before it.
+const NOBODYS: u64 = 0;
+
+/// What was found wrong.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "a failure shows it")]
-struct Past {
-    member: MemberId,
-    next: i64,
-    clean: bool,
+pub(crate) struct Failure {
+    /// When, since the start.
+    pub(crate) at: Duration,
+    /// In one line or two.
+    pub(crate) wrong: String,
+    /// What led to it.
+    pub(crate) shown: String,
 }
 
 /// What is known of a member beside its tenures.
@@ -48,7 +45,6 @@ struct Standing {
 }
 
 pub(crate) struct Ledger {
-    seed: u64,
     /// How long after its membership has ended a member that runs may hand out records: it does not know yet.
     slack: Duration,
     members: Vec<Standing>,
@@ -65,18 +61,18 @@ pub(crate) struct Ledger {
     pub(crate) unclean: usize,
     pub(crate) records: usize,
     tenures: u64,
-    /// When a member's last tenure of a partition ended, and up to where its program had come back.
-    just_ended: BTreeMap<(TopicPartition, MemberId), (Duration, Option<i64>)>,
+    /// When a member's last tenure of a partition ended, and what it was like.
+    just_ended: BTreeMap<(TopicPartition, MemberId), (Duration, Tenure)>,
+    /// Offsets that were committed because programs went there.
+    rewound: BTreeSet<(TopicPartition, i64)>,
     shown: BTreeMap<Option<MemberId>, VecDeque<Entry>>,
-    most_shown: usize,
     /// Whether nothing goes wrong: then all that can be committed is.
-    pub(crate) calm: bool,
+    calm: bool,
 }
 
 impl Ledger {
-    pub(crate) fn new(seed: u64, slack: Duration) -> Self {
+    pub(crate) fn new(slack: Duration, calm: bool) -> Self {
         Self {
-            seed,
             slack,
             members: Vec::new(),
             open: BTreeMap::new(),
@@ -91,10 +87,9 @@ impl Ledger {
             records: 0,
             tenures: 0,
             shown: BTreeMap::new(),
-            most_shown: std::env::var("GROUP_SHOWN")
-                .map_or(SHOWN, |n| n.parse().expect("a number")),
             just_ended: BTreeMap::new(),
-            calm: true,
+            rewound: BTreeSet::new(),
+            calm,
         }
     }
 
@@ -120,25 +115,26 @@ impl Ledger {
     }
 
     fn show(&mut self, entry: &Entry) {
-        if matches!(entry.what, Happened::CameBack | Happened::Finished(..)) {
+        use Happened::{CameBack, Finished, Returned};
+        if matches!(entry.what, CameBack | Finished(..) | Returned { .. }) {
             return;
         }
         let lines = self.shown.entry(entry.member).or_default();
         lines.push_back(entry.clone());
-        if lines.len() > self.most_shown {
+        if lines.len() > SHOWN {
             lines.pop_front();
         }
     }
 
-    /// Ends the test, with what led to it.
+    /// Ends the run, with what led to it.
     pub(crate) fn fail(&self, at: Duration, wrong: &str) -> ! {
-        let mut text = format!("seed {} at {at:?}: {wrong}\n", self.seed);
+        let mut shown = String::new();
         for (member, lines) in &self.shown {
             let who = member.map_or("the group".to_owned(), |m| format!("m{m}"));
-            text.push_str(&format!("--- {who}\n"));
-            lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+            shown.push_str(&format!("--- {who}\n"));
+            lines.iter().for_each(|line| shown.push_str(&format!("{line}\n")));
         }
-        panic!("{text}");
+        panic::resume_unwind(Box::new(Failure { at, wrong: wrong.to_owned(), shown }));
     }
 
     /// Who has a partition, as programs know it.
@@ -187,7 +183,7 @@ impl Ledger {
             Happened::Stored(partition, before, offset) => {
                 self.committed.insert(partition.clone(), *offset);
                 if before.is_some_and(|before| before > *offset) {
-                    return Err("the committed offset went back (I5)".into());
+                    return self.went_back(partition, *offset);
                 }
             }
             _ => {}
@@ -198,14 +194,26 @@ impl Ledger {
     fn take_of_member(&mut self, member: MemberId, entry: &Entry) -> Result<(), String> {
         match &entry.what {
             Happened::CameBack => {
-                self.own(member).for_each(|tenure| tenure.returned = tenure.next);
+                self.own(member).for_each(|tenure| tenure.come_back(None));
                 Ok(())
             }
             Happened::Finished(partition, offset) => {
                 if let Some(tenure) = self.open.get_mut(&(partition.clone(), member)) {
-                    tenure.returned = Some(offset + 1);
+                    tenure.come_back(Some(offset + 1));
                 }
                 Ok(())
+            }
+            Happened::Sought(partition, offset) => {
+                let Some(tenure) = self.open.get_mut(&(partition.clone(), member)) else {
+                    return Err("it has a partition that its program does not know of".into());
+                };
+                tenure.seek(*offset);
+                Ok(())
+            }
+            Happened::Returned { call, timeout, took, began } => {
+                let late = *took > *timeout + GRACE && *began >= self.members[member].awake;
+                let error = || format!("{call} took {took:?}, and was to take {timeout:?} (I8)");
+                if late { Err(error()) } else { Ok(()) }
             }
             Happened::Paused(paused) => {
                 self.members[member].paused.clone_from(paused);
@@ -282,14 +290,30 @@ impl Ledger {
         self.check_alone(&key, &tenure, zombie, at)?;
         let tenure = self.open.get_mut(&key).expect("looked at above");
         tenure.next = Some(offset + 1);
-        let number = tenure.number;
+        let (number, again) = (tenure.number, tenure.has_sought());
         let all = self.handed_out.entry(partition.clone()).or_default();
-        if let Some(before) = all.insert(offset, number) {
-            self.duplicates += 1;
-            if let Some(past) = self.past.get(&before).filter(|p| p.clean && zombie.is_none()) {
-                return Err(format!("a duplicate after a clean end: {past:?} (I7)"));
+        let Some(before) = all.insert(offset, number) else { return Ok(()) };
+        self.duplicates += 1;
+        // What a program wants once more it gets.
+        let unasked = zombie.is_none() && !again;
+        match self.past.get(&before).filter(|_| unasked) {
+            Some(past) if past.clean && offset < past.next => {
+                Err(format!("a duplicate after a clean end: {past:?} (I7)"))
             }
+            Some(past) if offset < past.committed => {
+                Err(format!("a duplicate of what was committed: {past:?} (I7)"))
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// The committed offset of a partition is less than it was.
+    fn went_back(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), String> {
+        if !self.rewound.contains(&(partition.clone(), offset)) {
+            return Err("the committed offset went back (I5)".into());
+        }
+        let all = self.handed_out.entry(partition.clone()).or_default();
+        all.range_mut(offset..).for_each(|(_, number)| *number = NOBODYS);
         Ok(())
     }
 
@@ -334,14 +358,7 @@ impl Ledger {
         }
         for partition in partitions {
             self.tenures += 1;
-            let tenure = Tenure {
-                number: self.tenures,
-                begun: at,
-                next: None,
-                returned: None,
-                doubtful: false,
-                ending: None,
-            };
+            let tenure = Tenure::new(self.tenures, at);
             self.members[member].paused.remove(partition);
             if self.open.insert((partition.clone(), member), tenure).is_some() {
                 return Err(format!("{partition} was assigned already"));
@@ -364,7 +381,8 @@ impl Ledger {
                 return Err(format!("{partition} was not the member's any more"));
             };
             let committed = self.committed(partition);
-            let calm = self.calm && !tenure.doubtful;
+            // Who goes elsewhere after the last commit was made has it as it was.
+            let calm = self.calm && !tenure.doubtful && !tenure.has_just_sought();
             if let Some(next) = tenure.next
                 && revoked
                 && calm
@@ -389,8 +407,8 @@ impl Ledger {
         let ending = self.open.iter().filter(|((_, m), _)| *m == member);
         let ending = ending.filter_map(|((p, _), tenure)| Some((p.clone(), tenure.ending?)));
         for (partition, revoked) in ending.collect::<Vec<_>>() {
-            let returned = self.open[&(partition.clone(), member)].returned;
-            self.just_ended.insert((partition.clone(), member), (at, returned));
+            let key = (partition.clone(), member);
+            self.just_ended.insert(key.clone(), (at, self.open[&key].clone()));
             self.end(member, &partition, revoked);
         }
     }
@@ -398,31 +416,32 @@ impl Ledger {
     fn end(&mut self, member: MemberId, partition: &TopicPartition, revoked: bool) {
         let Some(tenure) = self.open.remove(&(partition.clone(), member)) else { return };
         let Some(next) = tenure.next else { return };
-        let clean = revoked && self.committed(partition) >= Some(next);
+        let committed = self.committed(partition).unwrap_or(0);
+        let clean = revoked && committed >= next;
         self.unclean += usize::from(!clean);
-        self.past.insert(tenure.number, Past { member, next, clean });
+        self.past.insert(tenure.number, Past { member, next, committed, clean });
     }
 
     fn commit_sent(
-        &self,
+        &mut self,
         member: MemberId,
         offsets: &BTreeMap<TopicPartition, i64>,
         at: Duration,
     ) -> Result<(), String> {
         for (partition, offset) in offsets {
             let key = (partition.clone(), member);
+            let before = self.committed(partition).unwrap_or(0);
             // It may have been put on its way in the same moment, before the callback.
-            let just_ended = self.just_ended.get(&key).filter(|(ended, _)| *ended == at);
-            let returned = match (self.open.get(&key), just_ended) {
-                (Some(tenure), _) => tenure.returned,
-                (None, Some((_, returned))) => *returned,
-                (None, None) => return Err(format!("{partition} is not the member's (I5)")),
+            let just_ended = self.just_ended.get_mut(&key).filter(|(ended, _)| *ended == at);
+            let tenure = self.open.get_mut(&key).or(just_ended.map(|(_, tenure)| tenure));
+            let Some(tenure) = tenure else {
+                return Err(format!("{partition} is not the member's (I5)"));
             };
-            let most = returned.or_else(|| self.committed(partition)).unwrap_or(0);
-            if *offset > most {
-                return Err(format!(
-                    "{partition}: the program has come back from what is before {most} (I5)"
-                ));
+            let rewinds = tenure
+                .commit(*offset, before)
+                .map_err(|wrong| format!("{partition} @{offset}: {wrong}"))?;
+            if rewinds {
+                self.rewound.insert((partition.clone(), *offset));
             }
         }
         Ok(())
@@ -447,4 +466,39 @@ impl Ledger {
 /// The member that calls itself so.
 fn member(client: &str) -> MemberId {
     client.trim_start_matches('m').parse().expect("m0, m1 and so on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panics;
+
+    fn told(what: Happened) -> Result<(), String> {
+        let mut ledger = Ledger::new(GRACE, true);
+        ledger.add_member(true);
+        ledger.thawed(0, Duration::from_secs(3));
+        let entry = Entry { at: Duration::from_secs(9), member: Some(0), what };
+        panics::caught(|| ledger.take(&entry)).map_err(|failure| failure.kind())
+    }
+
+    fn returned(began: u64, took: u64) -> Happened {
+        let timeout = Duration::from_secs(1);
+        let (began, took) = (Duration::from_secs(began), Duration::from_millis(took));
+        Happened::Returned { call: "next", timeout, took, began }
+    }
+
+    #[test]
+    fn a_call_that_comes_back_too_late_is_noticed_unless_its_process_was_stopped() {
+        assert_eq!(told(returned(4, 1_250)), Ok(()));
+        assert_eq!(told(returned(4, 1_251)), Err("(I8)".into()));
+        assert_eq!(told(returned(2, 6_000)), Ok(()));
+    }
+
+    #[test]
+    fn records_and_commits_of_partitions_that_others_have_are_noticed() {
+        let partition = || TopicPartition::new("t", 0);
+        assert_eq!(told(Happened::HandedOut(partition(), 5)), Err("(I4)".into()));
+        let offsets = [(partition(), 5)].into();
+        assert_eq!(told(Happened::CommitSent(1, offsets)), Err("(I5)".into()));
+    }
 }
