@@ -53,6 +53,7 @@ mod log;
 mod producers;
 mod records;
 mod requests;
+mod sasl;
 mod script;
 mod state;
 mod topology;
