@@ -1,6 +1,7 @@
 //! librdkafka's producers, consumers and group work on the in-process broker as they are: no version is pinned.
 use std::{
     collections::BTreeSet,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -12,8 +13,9 @@ use kafka_blocking::{
     testing::{GroupState, ScriptedBroker},
 };
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer},
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
@@ -139,6 +141,44 @@ fn groups_metadata_and_offsets_are_told_as_they_are() {
     let by_time = consumer.offsets_for_timestamp(0, PATIENCE).unwrap();
     assert!(by_time.elements().iter().all(|e| e.offset() == Offset::Offset(0)), "{by_time:?}");
 }
+
+/// It has SCRAM only where it is built with OpenSSL, and here it is not.
+#[test]
+fn it_logs_in_with_a_password_and_hears_of_a_wrong_one() {
+    let broker = ScriptedBroker::start();
+    broker.create_topic("t", PARTITIONS);
+    broker.add_user("PLAIN", "alice", "alice-secret");
+    let client = |password: &str| -> BaseConsumer<Told> {
+        let mut config = config(&broker.address());
+        config.set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanism", "PLAIN");
+        config.set("sasl.username", "alice").set("sasl.password", password);
+        config.create_with_context(Told::default()).unwrap()
+    };
+    let metadata = client("alice-secret").fetch_metadata(None, PATIENCE).unwrap();
+    assert_eq!(metadata.topics().len(), 1);
+    let wrong = client("wrong");
+    until("it hears why", || {
+        wrong.poll(TICK);
+        wrong.context().errors.lock().unwrap().iter().any(|(code, text)| {
+            *code == Some(RDKafkaErrorCode::Authentication)
+                && text.contains("Authentication failed: Invalid username or password")
+        })
+    });
+}
+
+/// What librdkafka says that is no answer to anything.
+#[derive(Default)]
+struct Told {
+    errors: Mutex<Vec<(Option<RDKafkaErrorCode>, String)>>,
+}
+
+impl ClientContext for Told {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.errors.lock().unwrap().push((error.rdkafka_error_code(), reason.to_owned()));
+    }
+}
+
+impl ConsumerContext for Told {}
 
 fn config(servers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();

@@ -19,12 +19,14 @@ use kafka_blocking::{
         join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
         metadata::MetadataRequest,
         produce::{PartitionProduceData, ProduceRequest, TopicProduceData},
+        sasl_authenticate::SaslAuthenticateRequest,
+        sasl_handshake::SaslHandshakeRequest,
     },
     wire::Sampler,
 };
 use peak_alloc::PeakAlloc;
 use protocol_support::for_every_api;
-use scripted_broker::{Cluster, ScriptedBroker, encode_batch};
+use scripted_broker::{Cluster, Output, ScriptedBroker, encode_batch};
 use support::{Client, fetch, with_records};
 
 #[path = "../../tests/protocol_support/mod.rs"]
@@ -249,6 +251,51 @@ fn requests_that_are_damaged_anywhere_are_answered_or_refused() {
     let now = Instant::now();
     cluster.state.create_topic("t", 2);
     for_every_api!(damage(&mut cluster, &mut random, now));
+}
+
+#[test]
+fn logins_that_are_damaged_anywhere_are_answered_or_refused() {
+    let mut cluster = Cluster::new([HostPort::new("10.0.0.1", 9092)]);
+    let mut random = fastrand::Rng::with_seed(2);
+    let now = Instant::now();
+    for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
+        cluster.state.add_user(mechanism, "alice", "secret");
+    }
+    let mut answers = [0; 4];
+    for id in 0..20_000 {
+        let mechanism = ["PLAIN", "SCRAM-SHA-256"][random.usize(0..2)];
+        let version = random.i16(0..2);
+        cluster.accept(1, id);
+        let mut asked = vec![];
+        let handshake = SaslHandshakeRequest { mechanism: mechanism.into() };
+        protocol::encode_request(&mut asked, version, 1, None, &handshake).unwrap();
+        cluster.receive(id, &asked, now);
+        let first = match mechanism {
+            "PLAIN" => b"\0alice\0secret".to_vec(),
+            _ => b"n,,n=alice,r=abc".to_vec(),
+        };
+        for mut message in [first, b"c=biws,r=abcin-process-1,p=AAAA".to_vec()] {
+            for _ in 0..random.usize(0..3) {
+                let at = random.usize(0..message.len());
+                message[at] = [random.u8(..), 0, b',', b'='][random.usize(0..4)];
+            }
+            let mut asked = vec![];
+            if version == 0 {
+                asked.extend_from_slice(&i32::try_from(message.len()).unwrap().to_be_bytes());
+                asked.extend_from_slice(&message);
+            } else {
+                let request = SaslAuthenticateRequest { auth_bytes: message.into() };
+                protocol::encode_request(&mut asked, 2, 2, None, &request).unwrap();
+            }
+            cluster.receive(id, &asked, now);
+        }
+        let outputs = std::iter::from_fn(|| cluster.poll_output());
+        let sent = outputs.filter(|(_, output)| matches!(output, Output::Send(_))).count();
+        answers[sent] += 1;
+        cluster.lost(id);
+    }
+    // The handshake is always answered, and of the rest some.
+    assert!(answers[0] == 0 && answers[1..].iter().all(|count| *count > 500), "{answers:?}");
 }
 
 fn damage<R: Request>(cluster: &mut Cluster, random: &mut fastrand::Rng, begin: Instant) {

@@ -173,6 +173,33 @@ impl ScriptedBroker {
         self.with_state(|state| state.node_mut(node).versions = rows.to_vec());
     }
 
+    /// Lets a user log in by a mechanism, and everybody only so: see [`State::add_user`].
+    ///
+    /// ```
+    /// use kafka_blocking::{ErrorCode, protocol::sasl_authenticate::SaslAuthenticateRequest};
+    /// use kafka_blocking::testing::ScriptedBroker;
+    ///
+    /// let broker = ScriptedBroker::start();
+    /// broker.add_user("SCRAM-SHA-256", "alice", "secret");
+    /// // As if the password were wrong, the first time.
+    /// let login = broker.on::<SaslAuthenticateRequest>().once();
+    /// login.fail(ErrorCode::SASL_AUTHENTICATION_FAILED);
+    /// ```
+    ///
+    /// # Panics
+    /// Where there is no such mechanism.
+    pub fn add_user(&self, mechanism: &str, name: &str, password: &str) {
+        self.with_state(|state| state.add_user(mechanism, name, password));
+    }
+
+    /// Lets a user log in no more: see [`State::remove_user`].
+    ///
+    /// # Panics
+    /// Where there is no such mechanism or user.
+    pub fn remove_user(&self, mechanism: &str, name: &str) {
+        self.with_state(|state| state.remove_user(mechanism, name));
+    }
+
     /// A group, to look at and to change.
     #[must_use]
     pub fn group(&self, id: &str) -> GroupHandle<'_> {

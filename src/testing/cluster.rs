@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    ErrorCode,
     net::servers::HostPort,
     protocol::{Request, RequestHeader},
 };
@@ -18,6 +19,7 @@ use crate::testing::{
     connection::{Connection, Waiting},
     groups::GroupHandle,
     requests::{LoggedRequest, RequestLog},
+    sasl,
     script::{Act, Script, Shaped, When},
     state::State,
 };
@@ -350,7 +352,7 @@ impl Cluster {
     fn read_frames(&mut self, id: ConnectionId, at: Instant) -> bool {
         let Some(connection) = self.connections.get_mut(&id) else { return true };
         loop {
-            let (header, body) = match connection.next_frame() {
+            let (header, body) = match connection.next_frame(&self.state.users) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return true,
                 Err(_) => return false,
@@ -371,10 +373,17 @@ impl Cluster {
     fn take(&mut self, id: ConnectionId, header: &RequestHeader, body: &[u8], now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         let (version, correlation) = (header.api_version, header.correlation_id);
+        let bare = connection.sasl.is_bare();
         let rules = self.script.matching(connection.node, header.api_key);
         // The broker has seen it, whatever becomes of the answer; but a group does not do what is refused.
         let refusals = self.script.refusals(&rules);
-        let outcome = self.state.take(connection.node, header, body, &refusals, now);
+        let spoken = bare || self.state.speaks(connection.node, header.api_key, version);
+        let logging_in = connection.sasl.take(&mut self.state.users, header, body, &refusals);
+        let outcome = match logging_in {
+            Some(_) if !spoken => Outcome::Refused,
+            Some(outcome) => outcome,
+            None => self.state.take(connection.node, header, body, &refusals, now),
+        };
         if self.answer_otherwise(id, &rules, header, body, now) {
             if let Outcome::Wait(wait) = outcome {
                 self.state.forget(&wait);
@@ -450,12 +459,25 @@ impl Cluster {
                 _ => {}
             }
         }
-        let frame = body.frame(version, correlation);
         connection.unanswered -= 1;
+        // A client that has logged in, or does not have to, only asks at the wrong time.
+        let untimely = !connection.sasl.is_closed_to(&self.state.users);
+        let ends = sasl::error_in(&mut body)
+            .is_some_and(|code| code != ErrorCode::ILLEGAL_SASL_STATE || !untimely);
+        let frame = match connection.sasl.answers_barely() {
+            // Without a header there is no place for an error.
+            true if ends => return self.close(id),
+            true => sasl::bare_frame(&mut body),
+            false => body.frame(version, correlation),
+        };
         let held = connection.held.take();
         match self.script.shape(rules, frame, held, now) {
             Shaped::Steps(steps) => connection.steps.extend(steps),
             Shaped::Held(frame) => connection.held = Some(frame),
+        }
+        if ends {
+            let at = connection.steps.back().map_or(now, |(at, _)| *at);
+            connection.steps.push_back((at, Output::Close));
         }
     }
 }

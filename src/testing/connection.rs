@@ -3,16 +3,21 @@
 use std::{collections::VecDeque, time::Instant};
 
 use crate::{
-    protocol::{self, RequestHeader},
+    protocol::{self, Request, RequestHeader, sasl_authenticate::SaslAuthenticateRequest},
     wire::DecodeError,
 };
 
-use crate::testing::{answers::Wait, cluster::Output};
+use crate::testing::{
+    answers::Wait,
+    cluster::Output,
+    sasl::{self, Exchange, Users},
+};
 
 #[derive(Default)]
 pub(crate) struct Connection {
     pub(crate) node: i32,
     pub(crate) inbox: Vec<u8>,
+    pub(crate) sasl: Exchange,
     frames: VecDeque<(RequestHeader, Vec<u8>)>,
     pub(crate) waiting: Option<Waiting>,
     pub(crate) steps: VecDeque<(Instant, Output)>,
@@ -54,19 +59,30 @@ impl Connection {
         Self { node, ..Self::default() }
     }
 
-    /// Takes a whole request out of the bytes that have come, if one has.
-    pub(crate) fn next_frame(&mut self) -> Result<Option<(RequestHeader, Vec<u8>)>, DecodeError> {
+    /// Takes a whole request out of the bytes that have come, if one has. A SASL message that stands alone is one of
+    /// SaslAuthenticate, of version 0, whose body is the same.
+    pub(crate) fn next_frame(
+        &mut self,
+        users: &Users,
+    ) -> Result<Option<(RequestHeader, Vec<u8>)>, DecodeError> {
         let Some(length) = self.inbox.first_chunk::<4>() else { return Ok(None) };
         let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-        if length > LARGEST_REQUEST {
+        let closed = self.sasl.is_closed_to(users);
+        if length > if closed { sasl::LONGEST } else { LARGEST_REQUEST } {
             return Err(DecodeError::TooLarge);
         }
         if self.inbox.len() < 4 + length {
             return Ok(None);
         }
-        let frame = self.inbox[4..4 + length].to_vec();
-        self.inbox.drain(..4 + length);
-        let (header, start) = protocol::decode_request_header(&frame)?;
+        let rest = self.inbox.split_off(4 + length);
+        let frame = std::mem::replace(&mut self.inbox, rest);
+        if self.sasl.is_bare() {
+            let (api_key, api_version) = (SaslAuthenticateRequest::KEY, 0);
+            let header = RequestHeader { api_key, api_version, correlation_id: 0, client_id: None };
+            return Ok(Some((header, frame)));
+        }
+        let frame = &frame[4..];
+        let (header, start) = protocol::decode_request_header(frame)?;
         Ok(Some((header, frame[start..].to_vec())))
     }
 

@@ -12,6 +12,7 @@ mod log;
 mod producers;
 mod records;
 mod requests;
+mod sasl;
 mod script;
 mod state;
 mod topology;

@@ -1,16 +1,16 @@
 //! What a broker remembers of the requests that came.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use crate::{
-    protocol::{self, Request, RequestHeader},
-    wire::DecodeError,
+    protocol::{self, Request, RequestHeader, sasl_authenticate::SaslAuthenticateRequest},
+    wire::{DecodeError, SecretBytes},
 };
 
 use crate::testing::cluster::ConnectionId;
 
 /// A request that came.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LoggedRequest {
     /// To which node.
     pub node: i32,
@@ -55,6 +55,20 @@ impl RequestLog {
 
 /// So much memory the requests may take that are kept.
 const MOST_BYTES: usize = 256 << 20;
+
+impl fmt::Debug for LoggedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, connection, header, body, at } = self;
+        let mut out = f.debug_struct("LoggedRequest");
+        out.field("node", node).field("connection", connection).field("header", header);
+        match self.is::<SaslAuthenticateRequest>() {
+            // A password may be in it.
+            true => out.field("body", &SecretBytes(body.clone())),
+            false => out.field("body", body),
+        };
+        out.field("at", at).finish()
+    }
+}
 
 impl LoggedRequest {
     fn size(&self) -> usize {

@@ -18,12 +18,15 @@ use crate::{
         list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
         offset_commit::OffsetCommitRequest, offset_fetch::OffsetFetchRequest,
         offset_for_leader_epoch::OffsetForLeaderEpochRequest, produce::ProduceRequest,
+        sasl_authenticate::SaslAuthenticateRequest, sasl_handshake::SaslHandshakeRequest,
         sync_group::SyncGroupRequest, txn_offset_commit::TxnOffsetCommitRequest,
     },
     wire::Uuid,
 };
 
-use crate::testing::{answers::session::Sessions, groups::Groups, log::Log, producers::Producers};
+use crate::testing::{
+    answers::session::Sessions, groups::Groups, log::Log, producers::Producers, sasl::Users,
+};
 
 /// The cluster.
 #[derive(Debug, Default)]
@@ -39,6 +42,7 @@ pub struct State {
     pub rack_aware: bool,
     /// The groups of consumers.
     pub groups: Groups,
+    pub(crate) users: Users,
     pub(crate) producers: Producers,
     pub(crate) next_topic: u8,
 }
@@ -115,6 +119,33 @@ impl State {
         Self { nodes, ..Self::default() }
     }
 
+    /// Lets a user log in by a mechanism: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`. One that is there already has
+    /// this password from now on.
+    ///
+    /// From the first user on, a connection must log in before it asks for anything but ApiVersions.
+    ///
+    /// # Panics
+    /// Where there is no such mechanism.
+    pub fn add_user(&mut self, mechanism: &str, name: &str, password: &str) {
+        self.users.add(mechanism, name, password);
+    }
+
+    /// Lets a user log in no more. Who has logged in stays so, and without any user nobody needs to.
+    ///
+    /// # Panics
+    /// Where there is no such mechanism or user.
+    pub fn remove_user(&mut self, mechanism: &str, name: &str) {
+        self.users.remove(mechanism, name);
+    }
+
+    /// Whether a node has a version of an API.
+    pub(crate) fn speaks(&self, node: i32, api: i16, version: i16) -> bool {
+        self.nodes.get(&node).is_some_and(|node| {
+            let mut own = node.versions.iter().filter(|row| row.0 == api);
+            own.any(|row| (row.1..=row.2).contains(&version))
+        })
+    }
+
     /// A partition, if there is one.
     pub fn partition(&self, topic: &str, partition: i32) -> Option<&Partition> {
         self.topics.get(topic)?.partitions.get(usize::try_from(partition).ok()?)
@@ -157,6 +188,7 @@ fn default_versions() -> Vec<(i16, i16, i16)> {
         row::<FetchRequest>(),
         row::<ListOffsetsRequest>(),
         row::<MetadataRequest>(),
+        row::<SaslHandshakeRequest>(),
         row::<ApiVersionsRequest>(),
         (OffsetCommitRequest::KEY, 0, 9),
         (OffsetFetchRequest::KEY, 0, 9),
@@ -178,6 +210,7 @@ fn default_versions() -> Vec<(i16, i16, i16)> {
         (EndTxnRequest::KEY, 0, 4),
         (TxnOffsetCommitRequest::KEY, 0, 3),
         row::<DescribeConfigsRequest>(),
+        row::<SaslAuthenticateRequest>(),
         row::<DeleteGroupsRequest>(),
         row::<DescribeClusterRequest>(),
     ]

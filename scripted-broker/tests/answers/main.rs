@@ -5,6 +5,7 @@
 mod support;
 
 mod epochs;
+mod logins;
 mod offsets;
 mod producing;
 mod replicas;

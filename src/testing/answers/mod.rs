@@ -69,7 +69,7 @@ impl Body {
     }
 
     /// An answer that a rule wants to be an error, and is one.
-    fn refused<R: Request>(response: R::Response) -> Self
+    pub(crate) fn refused<R: Request>(response: R::Response) -> Self
     where
         R::Response: Send + 'static,
     {
@@ -199,10 +199,6 @@ impl State {
         now: Instant,
     ) -> Outcome {
         let version = header.api_version;
-        let known = self.nodes.get(&node).is_some_and(|n| {
-            let own = n.versions.iter().filter(|row| row.0 == header.api_key);
-            own.into_iter().any(|row| (row.1..=row.2).contains(&version))
-        });
         if header.api_key == ApiVersionsRequest::KEY {
             let asked = protocol::decode_request::<ApiVersionsRequest>(body, version);
             // Whoever asks in a version that nobody knows here gets an answer, and one that sends garbage does not.
@@ -211,7 +207,7 @@ impl State {
             }
             return Outcome::Now(Body::new::<ApiVersionsRequest>(self.api_versions(node, version)));
         }
-        if !known {
+        if !self.speaks(node, header.api_key, version) {
             return Outcome::Refused;
         }
         let answer = match header.api_key {
