@@ -13,7 +13,7 @@ pub(crate) enum Plant {
     StaleFetchAfterSeek,
     /// A commit that has to be sent again overwrites a newer one that was given up, and was stored.
     CommitGoingBack,
-    /// Nobody is woken for a partition that was left alone for a while.
+    /// Nobody is woken for a commit that is to be sent again.
     LostWakeUp,
 }
 

@@ -230,7 +230,8 @@ impl Commits {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        [self.retry_at, self.late_at].into_iter().flatten().min()
+        let retry_at = self.retry_at.filter(|_| !plants::is(Plant::LostWakeUp));
+        [retry_at, self.late_at].into_iter().flatten().min()
     }
 
     // Helpers

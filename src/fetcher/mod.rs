@@ -17,7 +17,6 @@ use crate::{
         connection::{RequestId, later},
         fetch_stream::RecordsPiece,
     },
-    plants::{self, Plant},
     protocol::fetch::FetchRequest,
     subscriptions::{PartitionId, Subscriptions},
 };
@@ -214,7 +213,6 @@ impl Fetcher {
             Some(flight) => [Some(flight.suspect_at), n.hurry_at],
             None => [n.retry_at.filter(|_| !n.session.is_empty()), n.reach_by],
         });
-        let retry = retry.filter(|_| !plants::is(Plant::LostWakeUp));
         nodes.flatten().chain(retry).filter(|at| now < *at).min()
     }
 
