@@ -1,3 +1,5 @@
+//! A Kafka broker in the process, for tests of programs that read Kafka: no Java, no C, no container, ready in a millisecond.
+//!
 #![doc = include_str!("../../docs/testing.md")]
 
 mod answers;
