@@ -121,9 +121,7 @@ impl Chaos {
             8 => Operation::Cut(member),
             9 => Operation::SetReach(member, node, Reach::Lost),
             10 => Operation::SetReach(member, node, Reach::Up),
-            11 => {
-                Operation::SetLatency(member, node, Duration::from_millis(random.u64(0..200)))
-            }
+            11 => Operation::SetLatency(member, node, Duration::from_millis(random.u64(0..200))),
             12 => Operation::Hold(member, node, Duration::from_millis(random.u64(100..8_000))),
             13 => Operation::AddPartition(topic(random)),
             14 => {

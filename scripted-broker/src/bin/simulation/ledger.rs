@@ -433,7 +433,7 @@ impl Ledger {
             let before = self.committed(partition).unwrap_or(0);
             // It may have been put on its way in the same moment, before the callback.
             let just_ended = self.just_ended.get_mut(&key).filter(|(ended, _)| *ended == at);
-            let tenure = self.open.get_mut(&key).or(just_ended.map(|(_, tenure)| tenure));
+            let tenure = self.open.get_mut(&key).or_else(|| just_ended.map(|(_, tenure)| tenure));
             let Some(tenure) = tenure else {
                 return Err(format!("{partition} is not the member's (I5)"));
             };

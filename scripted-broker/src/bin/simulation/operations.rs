@@ -95,9 +95,9 @@ impl Chaos {
     pub(crate) fn happen(&mut self, operation: Operation) {
         self.recipe.borrow_mut().operations.push(operation.clone());
         match operation {
-            Operation::Pass(time) => return self.run_for(time),
+            Operation::Pass(time) => self.run_for(time),
             Operation::Start { member, stage, habits, dice } => {
-                return self.start(member, stage, *habits, dice);
+                self.start(member, stage, *habits, dice);
             }
             Operation::End(member, end) => {
                 if let Some(member) = self.member(member) {

@@ -32,8 +32,6 @@ pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, Failure> {
     WATCHED.set(before);
     result.map_err(|payload| match payload.downcast::<Failure>() {
         Ok(failure) => *failure,
-        Err(_) => {
-            Failure { at: Duration::ZERO, wrong: LAST.take(), shown: String::new() }
-        }
+        Err(_) => Failure { at: Duration::ZERO, wrong: LAST.take(), shown: String::new() },
     })
 }

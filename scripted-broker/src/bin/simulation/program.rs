@@ -141,12 +141,7 @@ impl IntoRange for u64 {
 }
 
 /// The loop of a program.
-pub(crate) async fn run(
-    mut consumer: SimulatedConsumer,
-    habits: Habits,
-    word: Word,
-    dice: Dice,
-) {
+pub(crate) async fn run(mut consumer: SimulatedConsumer, habits: Habits, word: Word, dice: Dice) {
     let Dice { habits: mut random, whims: mut whim } = dice;
     while !consumer.connect().await {
         consumer.work(Duration::from_millis(500)).await;

@@ -88,7 +88,7 @@ impl Tenure {
         };
         let mut fitting = legs.clone().filter(fits).map(|(n, _)| n);
         if let Some(first) = fitting.next() {
-            let rewinds = fitting.last().unwrap_or(first) > 0;
+            let rewinds = fitting.next_back().unwrap_or(first) > 0;
             self.sent = (first, offset);
             return Ok(rewinds);
         }
