@@ -60,9 +60,9 @@ pub(crate) struct Chaos {
     pub(crate) sim: GroupSimulation,
     pub(crate) ledger: Ledger,
     pub(crate) random: fastrand::Rng,
-    /// By what is drawn what members did not do at first: to seek, and to commit in haste.
+    /// By what is drawn what did not happen at first: seeks, commits in haste, and refusals of commits.
     pub(crate) whims: fastrand::Rng,
-    /// Whether they do that.
+    /// Whether that happens.
     pub(crate) whimsical: bool,
     pub(crate) trouble: Trouble,
     pub(crate) assignors: &'static [&'static str],
@@ -310,8 +310,7 @@ impl Chaos {
     }
 }
 
-/// Runs what a seed makes; gives what it was made of, too. Without `whimsical`, members do only what
-/// they did at first.
+/// Runs what a seed makes; gives what it was made of, too. Without `whimsical`, nothing happens but what did at first.
 pub(crate) fn run(seed: u64, whimsical: bool) -> (Result<Outcome, Failure>, Recipe) {
     let recipe = Rc::new(RefCell::new(Recipe { seed, ..Recipe::default() }));
     let kept = recipe.clone();

@@ -36,6 +36,10 @@ impl Chaos {
             if self.trouble == Trouble::All && self.random.u8(0..3) > 0 {
                 self.disturb();
             }
+            if self.whimsical && self.trouble == Trouble::All && self.whims.u8(0..8) == 0 {
+                let operation = draw_refusal(&mut self.whims);
+                self.happen(operation);
+            }
             let pause = self.random.u64(0..2_000);
             self.happen(Operation::Pass(Duration::from_millis(pause)));
         }
@@ -139,6 +143,12 @@ impl Chaos {
         self.sim.note(format!("{operation:?}"));
         self.happen(operation);
     }
+}
+
+/// The coordinator takes no commits for a while.
+fn draw_refusal(random: &mut fastrand::Rng) -> Operation {
+    let (times, code) = (random.usize(2..6), pick(random, &[7, 14]));
+    Operation::Hinder { what: Hindered::Commit, times, how: How::Fail(code) }
 }
 
 /// Something happens to the next requests of the group.
