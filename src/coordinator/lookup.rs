@@ -293,6 +293,26 @@ mod tests {
     }
 
     #[test]
+    fn who_is_silent_about_a_coordinator_that_nobody_doubts_any_more_is_not_replaced() {
+        let start = any_time();
+        let options = crate::ConsumerBuilder::new().bootstrap_servers("10.0.0.1:9092");
+        let options = options.resolve().unwrap();
+        let (connection, id) = (options.connection.clone(), options.client_id.clone());
+        let pool = crate::records::ChunkPool::new(0);
+        let mut client = KafkaClient::new(connection, id, &options.servers, pool, 1, start);
+        let mut lookup = Lookup::new("g".into(), Duration::from_millis(100), 1, start);
+        (lookup.known, lookup.wanted) = (Some(1), true);
+        lookup.inquiry.sent(7, NodeKey { id: 3, role: Role::Control }, start);
+        let later = start + Duration::from_secs(2);
+        lookup.poll(&Cluster::default(), None, &mut client, later);
+        assert!(client.poll_command().is_none());
+        // It is while the coordinator is in doubt.
+        lookup.suspect();
+        lookup.poll(&Cluster::default(), None, &mut client, later);
+        assert!(client.poll_command().is_some());
+    }
+
+    #[test]
     fn a_join_that_is_held_back_for_minutes_has_others_asked_a_few_times() {
         let start = any_time();
         let mut lookup = Lookup::new("g".into(), Duration::from_millis(100), 1, start);
