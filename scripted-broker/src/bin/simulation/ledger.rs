@@ -63,6 +63,10 @@ pub(crate) struct Ledger {
     tenures: u64,
     /// When a member's last tenure of a partition ended, and what it was like.
     just_ended: BTreeMap<(TopicPartition, MemberId), (Duration, Tenure)>,
+    /// The highest offset of each that was ever committed.
+    highest: BTreeMap<TopicPartition, i64>,
+    /// To which node an offset was sent last.
+    sent_to: BTreeMap<(TopicPartition, i64), i32>,
     /// Offsets that were committed because programs went there.
     rewound: BTreeSet<(TopicPartition, i64)>,
     shown: BTreeMap<Option<MemberId>, VecDeque<Entry>>,
@@ -88,6 +92,8 @@ impl Ledger {
             tenures: 0,
             shown: BTreeMap::new(),
             just_ended: BTreeMap::new(),
+            highest: BTreeMap::new(),
+            sent_to: BTreeMap::new(),
             rewound: BTreeSet::new(),
             calm,
         }
@@ -182,8 +188,10 @@ impl Ledger {
             }
             Happened::Stored(partition, before, offset) => {
                 self.committed.insert(partition.clone(), *offset);
-                if before.is_some_and(|before| before > *offset) {
-                    return self.went_back(partition, *offset);
+                let highest = self.highest.entry(partition.clone()).or_default();
+                *highest = (*highest).max(*offset);
+                if let Some(before) = before.filter(|before| before > offset) {
+                    return self.went_back(partition, before, *offset);
                 }
             }
             _ => {}
@@ -229,7 +237,11 @@ impl Ledger {
             Happened::Assigned(partitions) => self.assigned(member, partitions, entry.at),
             Happened::Revoked(partitions) => self.ended(member, partitions, true),
             Happened::Lost(partitions) => self.ended(member, partitions, false),
-            Happened::CommitSent(_, offsets) => self.commit_sent(member, offsets, entry.at),
+            Happened::CommitSent(node, offsets) => {
+                let sent = offsets.iter().map(|(p, offset)| ((p.clone(), *offset), *node));
+                self.sent_to.extend(sent);
+                self.commit_sent(member, offsets, entry.at)
+            }
             Happened::CommitDone(offsets, Err(_)) => {
                 for partition in offsets.keys() {
                     if let Some(tenure) = self.open.get_mut(&(partition.clone(), member)) {
@@ -308,8 +320,16 @@ impl Ledger {
     }
 
     /// The committed offset of a partition is less than it was.
-    fn went_back(&mut self, partition: &TopicPartition, offset: i64) -> Result<(), String> {
-        if !self.rewound.contains(&(partition.clone(), offset)) {
+    fn went_back(
+        &mut self,
+        partition: &TopicPartition,
+        before: i64,
+        offset: i64,
+    ) -> Result<(), String> {
+        let sent_to = |offset| self.sent_to.get(&(partition.clone(), offset));
+        // What was on its way for long is stored by a node that coordinates again, in the same generation: nobody can tell.
+        let late = sent_to(offset).zip(sent_to(before)).is_some_and(|(late, newer)| late != newer);
+        if !late && !self.rewound.contains(&(partition.clone(), offset)) {
             return Err("the committed offset went back (I5)".into());
         }
         let all = self.handed_out.entry(partition.clone()).or_default();
@@ -430,7 +450,8 @@ impl Ledger {
     ) -> Result<(), String> {
         for (partition, offset) in offsets {
             let key = (partition.clone(), member);
-            let before = self.committed(partition).unwrap_or(0);
+            // Whom nothing was handed out yet is where the group was then, and another one may have gone back since.
+            let before = self.highest.get(partition).copied().unwrap_or(0);
             // It may have been put on its way in the same moment, before the callback.
             let just_ended = self.just_ended.get_mut(&key).filter(|(ended, _)| *ended == at);
             let tenure = self.open.get_mut(&key).or_else(|| just_ended.map(|(_, tenure)| tenure));

@@ -10,7 +10,7 @@
 //! | I2 | the offsets of a tenure have no gap and no step back, but where the program seeks | `ledger::handed_out` |
 //! | I3 | a tenure begins where the group has committed, or at the beginning | `ledger::handed_out` |
 //! | I4 | no record before the callback that gives its partition, or after the one that takes it | `ledger::handed_out` |
-//! | I5 | nothing is committed but what the program has come back from, while the partition is its; offsets go back only after a seek | `tenure::commit` for what is sent, `ledger::went_back` for what is stored |
+//! | I5 | nothing is committed but what the program has come back from, while the partition is its; offsets go back only after a seek, or where a commit was late at a node that coordinates again | `tenure::commit` for what is sent, `ledger::went_back` for what is stored |
 //! | I6 | nobody reads what another member has whom the group counts; who is none any more notices in time | `ledger::check_alone` |
 //! | I7 | nothing comes twice that was committed, or handed over cleanly; an auto commit hands over cleanly where nothing goes wrong | `ledger::handed_out`, `ledger::ended` |
 //! | I8 | a call comes back within its time and 250 ms, without the listener's | `ledger::take_of_member` |
