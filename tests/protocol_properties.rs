@@ -12,6 +12,7 @@ use kafka_blocking::{
     wire::{DecodeError, Reader, Sampler, Wire, Writer},
 };
 use protocol_support::for_every_api;
+use scripted_broker::damage;
 
 mod protocol_support;
 
@@ -87,16 +88,4 @@ fn written<T: Wire + Debug>(value: &T, version: i16, flexible: bool) -> Vec<u8> 
     let done = value.encode(&mut Writer::new(&mut bytes, version, flexible));
     done.unwrap_or_else(|error| panic!("v{version}: {error}: {value:?}"));
     bytes
-}
-
-fn damage(bytes: &mut Vec<u8>, random: &mut Rng) {
-    let at = random.usize(..=bytes.len());
-    match (random.u8(..6), bytes.get_mut(at)) {
-        (0, Some(byte)) => *byte ^= 1 << random.u8(..8),
-        (1, Some(byte)) => *byte = random.u8(..),
-        (2, Some(byte)) => *byte = [0, 1, 0x7f, 0x80, 0xff][random.usize(..5)],
-        (3, Some(_)) => bytes.truncate(at),
-        (4, Some(_)) => drop(bytes.remove(at)),
-        _ => bytes.insert(at, random.u8(..)),
-    }
 }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kafka_blocking_fuzz::{TARGETS, Target};
+use scripted_broker::damage;
 
 #[test]
 fn every_target_takes_seeds_and_what_becomes_of_them() {
@@ -29,16 +30,4 @@ fn take(target: &Target, input: &[u8]) {
     let taken = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(taken.is_ok(), "{} fails on {hex}", target.name);
-}
-
-fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
-    let at = random.usize(..=bytes.len());
-    match (random.u8(..6), bytes.get_mut(at)) {
-        (0, Some(byte)) => *byte ^= 1 << random.u8(..8),
-        (1, Some(byte)) => *byte = random.u8(..),
-        (2, Some(byte)) => *byte = [0, 1, 0x7f, 0x80, 0xff][random.usize(..5)],
-        (3, Some(_)) => bytes.truncate(at),
-        (4, Some(_)) => drop(bytes.remove(at)),
-        _ => bytes.insert(at, random.u8(..)),
-    }
 }

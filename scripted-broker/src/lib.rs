@@ -4,9 +4,11 @@
 //! Beside them it has everything of [`kafka_blocking::testing`].
 
 mod bad_server;
+mod damage;
 mod simulation;
 
 pub use crate::bad_server::BadServer;
+pub use crate::damage::damage;
 pub use crate::simulation::{
     Attempt, Entry, GroupSimulation, Happened, ListenerHabits, MemberId, Names, Reach, Received,
     SimulatedConsumer, Simulation, Taken, nowhere,

@@ -96,6 +96,14 @@ impl Bed {
         }
     }
 
+    /// Both members have stayed in this generation, and all was read once.
+    fn has_rested_in(&mut self, generation: i32) {
+        self.run_for(secs(5));
+        assert_eq!(self.nothing_is_lost(), 0, "none came twice");
+        assert_eq!((self.generation(), self.members()), (generation, 2));
+        self.nothing_went_wrong();
+    }
+
     fn generation(&mut self) -> i32 {
         self.sim.with_cluster(|cluster, now| cluster.group(GROUP, now).view()).generation
     }
@@ -185,10 +193,7 @@ fn fault_43_five_rolling_restarts_cost_no_rebalance_no_record_and_none_twice() {
             bed.flow_for(secs(2));
         }
     }
-    bed.run_for(secs(5));
-    assert_eq!(bed.nothing_is_lost(), 0, "none came twice");
-    assert_eq!((bed.generation(), bed.members()), (generation, 2));
-    bed.nothing_went_wrong();
+    bed.has_rested_in(generation);
 }
 
 #[test]
@@ -206,10 +211,7 @@ fn fault_44_five_rounds_of_kills_of_all_brokers_in_turn_cost_no_record() {
             bed.flow_for(secs(2));
         }
     }
-    bed.run_for(secs(5));
-    assert_eq!(bed.nothing_is_lost(), 0, "none came twice");
-    assert_eq!((bed.generation(), bed.members()), (generation, 2));
-    bed.nothing_went_wrong();
+    bed.has_rested_in(generation);
 }
 
 #[test]
@@ -220,10 +222,7 @@ fn fault_29_a_group_far_away_reads_for_ten_minutes_without_a_rebalance() {
         (1..=NODES).for_each(|node| bed.sim.set_latency(member, node, ms(100)));
     }
     bed.flow(secs(600), secs(1));
-    bed.run_for(secs(5));
-    assert_eq!(bed.nothing_is_lost(), 0, "none came twice");
-    assert_eq!((bed.generation(), bed.members()), (generation, 2));
-    bed.nothing_went_wrong();
+    bed.has_rested_in(generation);
 }
 
 #[test]

@@ -162,8 +162,7 @@ impl KafkaClient {
             node.rest(later(now, self.options.backoff));
             return;
         }
-        if matches!(failure.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
-        {
+        if failure.is_garbled() {
             log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
         }
         node.lost(failure, lost);

@@ -138,8 +138,7 @@ impl Node {
     pub(super) fn lost(&mut self, failure: &Failure, connection: Lost) {
         let kind = failure.source.kind();
         let hung_up = matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset);
-        let garbled = matches!(kind, ErrorKind::InvalidData | ErrorKind::FileTooLarge);
-        self.distrusted |= garbled || (hung_up && connection.was_ready);
+        self.distrusted |= failure.is_garbled() || (hung_up && connection.was_ready);
         // Every other time, so that a broker which has just restarted is not taken for an old one for good (KIP-511).
         self.plain_versions = connection.asked_versions && hung_up && !self.plain_versions;
         let timed_out = kind == ErrorKind::TimedOut && !connection.was_ready;

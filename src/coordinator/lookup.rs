@@ -138,7 +138,9 @@ impl Lookup {
             return;
         }
         let silent = self.known.filter(|_| self.doubt).map(|id| (id, now)).into_iter().collect();
-        let Some(node) = self.inquiry.next_node(due, cluster, &silent, client, now) else { return };
+        let Some(node) = self.inquiry.next_node(true, cluster, &silent, client, now) else {
+            return;
+        };
         let Some(version) = client.version::<FindCoordinatorRequest>(node, None) else {
             return self.not_found(client.unsupported::<FindCoordinatorRequest>(node), now);
         };

@@ -421,7 +421,7 @@ impl Fetcher {
     }
 
     /// Tells the caller that none of a broker's partitions can be fetched.
-    pub(super) fn fail_members(&mut self, node: i32, error: &Error, cx: &mut Context<'_>) {
+    fn fail_members(&mut self, node: i32, error: &Error, cx: &mut Context<'_>) {
         let members: Vec<PartitionId> =
             self.homes.iter().filter(|(_, home)| **home == node).map(|(id, _)| *id).collect();
         for id in members {

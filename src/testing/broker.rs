@@ -176,8 +176,8 @@ impl ScriptedBroker {
     /// Lets a user log in by a mechanism, and everybody only so: see [`State::add_user`].
     ///
     /// ```
-    /// use kafka_blocking::{ErrorCode, protocol::sasl_authenticate::SaslAuthenticateRequest};
-    /// use kafka_blocking::testing::ScriptedBroker;
+    /// use kafka_blocking::ErrorCode;
+    /// use kafka_blocking::testing::{ScriptedBroker, protocol::sasl_authenticate::SaslAuthenticateRequest};
     ///
     /// let broker = ScriptedBroker::start();
     /// broker.add_user("SCRAM-SHA-256", "alice", "secret");
@@ -303,7 +303,7 @@ impl ScriptedBroker {
 
     // What it saw
 
-    /// The requests that have come, in order.
+    /// The requests that have come, in order: of more than 256 MiB of them, the newest.
     #[must_use]
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.lock().requests().to_vec()

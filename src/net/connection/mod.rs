@@ -79,6 +79,14 @@ pub struct Failure {
     pub source: io::Error,
 }
 
+impl Failure {
+    /// Whether the peer sent what makes no sense, or more at once than is allowed.
+    #[must_use]
+    pub fn is_garbled(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
