@@ -3,7 +3,7 @@ use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read, Write},
     path::PathBuf,
-    process::{self, ChildStdin, Command, Stdio},
+    process::{self, ChildStdin, Command, Output, Stdio},
     sync::{
         Arc, Mutex,
         mpsc::{self, Receiver},
@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A helper process that reads commands on its standard input and ends with it.
@@ -99,6 +100,21 @@ pub(crate) fn kafka_py() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("kafka.py")
 }
 
+/// Waits for the end of a process that ends by itself, and gives what it printed.
+///
+/// # Panics
+/// Where it has not ended in time; it is killed then.
+pub(crate) fn output_of(name: &str, process: process::Child) -> Output {
+    let pid = Pid::from_child(&process);
+    let (sender, done) = mpsc::channel();
+    thread::spawn(move || drop(sender.send(process.wait_with_output())));
+    let Ok(output) = done.recv_timeout(PATIENCE) else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("{name} has not ended within {PATIENCE:?}");
+    };
+    output.expect("it is a child of ours")
+}
+
 fn for_each_line(
     stream: impl Read + Send + 'static,
     mut each: impl FnMut(String) + Send + 'static,
@@ -122,4 +138,6 @@ fn shortened(command: &str) -> String {
     command.chars().take(200).collect()
 }
 
+/// Far longer than any of them takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 const LAST_WORDS: usize = 60;

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::child::kafka_py;
+use crate::child::{kafka_py, output_of};
 
 /// What a console tool printed, and whether it ended well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +26,14 @@ pub struct Printed {
 /// its standard input.
 ///
 /// # Panics
-/// Where it cannot be started.
+/// Where it cannot be started, or has not ended within five minutes.
 pub fn run_console_tool(class: &str, arguments: &[&str], input: &str) -> Printed {
     let mut child = command(class, arguments).stderr(Stdio::piped()).spawn().expect(SETUP);
     // So little that it fits into the pipe, and dropped, which ends it.
     let mut pipe = child.stdin.take().expect("it is piped");
     pipe.write_all(input.as_bytes()).expect("it reads its standard input");
     drop(pipe);
-    let done = child.wait_with_output().expect("it is a child of ours");
+    let done = output_of(class, child);
     Printed {
         output: String::from_utf8_lossy(&done.stdout).into_owned(),
         errors: String::from_utf8_lossy(&done.stderr).into_owned(),

@@ -6,7 +6,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{canonical::PartitionDigest, child::kafka_py};
+use crate::{
+    canonical::PartitionDigest,
+    child::{kafka_py, output_of},
+};
 
 /// Reads a whole topic with kafka-python.
 pub fn read_with_kafka_python(bootstrap: &str, topic: &str) -> Vec<PartitionDigest> {
@@ -24,15 +27,18 @@ pub fn dump_with_kafka_python(bootstrap: &str, topic: &str, partition: i32, file
 /// Runs a program of `python/` to its end, and gives what it prints.
 ///
 /// # Panics
-/// Where it fails.
+/// Where it fails, or has not ended within five minutes.
 pub fn run(program: &str, arguments: &[&str]) -> Value {
-    let done = Command::new("python3")
+    let process = Command::new("python3")
         .arg(kafka_py())
         .args(["python", program])
         .args(arguments)
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("python3 is installed: run integration/setup");
+    let done = output_of(program, process);
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "kafka-python failed:\n{errors}");
     serde_json::from_slice(&done.stdout).expect("it answers in JSON")

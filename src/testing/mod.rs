@@ -1,4 +1,4 @@
-//! A Kafka broker in the process, for tests of programs that read Kafka: no Java, no C, no container, ready in a millisecond.
+//! A Kafka broker in the process, for tests of programs that read Kafka: no Java, no C, no container.
 //!
 #![doc = include_str!("../../docs/testing.md")]
 
