@@ -100,7 +100,7 @@ pub mod setting {
     pub use crate::{
         consumer::options::Topics,
         net::{servers::Servers, socket_options::SocketOptions},
-        options::{Millis, Setting},
+        options::{Millis, Secret, Setting},
     };
 }
 
@@ -118,7 +118,11 @@ pub use crate::{
         BoxError, BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart,
         Result,
     },
-    net::{resolver::Resolver, socket_options::socket},
+    net::{
+        resolver::Resolver,
+        sasl::{SaslMechanism, SaslSession, SaslStep},
+        socket_options::socket,
+    },
     records::{Header, Headers, RecordRef, TimestampType},
     types::{IsolationLevel, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition},
 };
