@@ -99,14 +99,14 @@ pub mod guide {
 pub mod setting {
     pub use crate::{
         consumer::options::Topics,
-        net::{servers::Servers, socket_options::SocketOptions},
-        options::{Millis, Secret, Setting},
+        net::{servers::Servers, socket_options::SocketOptions, tls::SslContext},
+        options::{Millis, Pem, Secret, Setting},
     };
 }
 
 pub use crate::{
     assignors::{AssignmentStrategy, GroupMember, PartitionAssignor, RebalanceProtocol},
-    client::options::{ClientOptions, DnsLookup},
+    client::options::{ClientOptions, DnsLookup, SecurityProtocol},
     consumer::{
         ALL_ASSIGNED, BatchRecords, ConsumerGroupMetadata, ConsumerHandle,
         ConsumerRebalanceListener, ConsumerRecord, ConsumerRecords, Content, Deserializer,

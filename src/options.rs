@@ -5,11 +5,13 @@ use std::{fmt, ops::RangeInclusive};
 pub(crate) mod checks;
 mod closed_set;
 mod numbers;
+mod pem;
 mod secret;
 pub(crate) mod unknown;
 
 pub(crate) use closed_set::closed_set;
 pub use numbers::Millis;
+pub use pem::Pem;
 pub use secret::Secret;
 
 /// What the setter of an option takes: a value as the option's type `T`, or something that reads as one.

@@ -143,7 +143,11 @@ impl KafkaClient {
                 *ApiVersionsRequest::VERSIONS.end()
             },
         };
-        let connection = Connection::new(limits, self.client_id.clone(), self.pool.clone(), now);
+        // Connections that were made at once should not all log in again at once.
+        let security = &self.options.security;
+        let share = security.sasl.as_ref().map_or(0.9, |_| 0.85 + 0.1 * self.random.f64());
+        let connection = Connection::new(limits, self.client_id.clone(), self.pool.clone(), now)
+            .secured(security, &node.host.host, share);
         self.connections.insert(id, (key, connection));
         self.commands.push_back(Command::Connect { connection: id, address });
         log::debug!(target: "kafka_blocking::net", "{key}: connecting to {} ({address})", node.host);
@@ -155,7 +159,7 @@ impl KafkaClient {
         let (key, was_ready) = (*key, connection.is_ready());
         let lost = Lost { was_ready, asked_versions: connection.is_asking_versions() };
         // Nothing was lost with a connection that nothing was asked on: brokers close idle ones, and so do we.
-        let quiet = was_ready && connection.in_flight() == 0;
+        let quiet = connection.is_at_rest() && !failure.refused;
         self.fail_requests(id, failure);
         let Some(node) = self.nodes.get_mut(&key) else { return };
         if quiet {
@@ -165,8 +169,22 @@ impl KafkaClient {
         if failure.is_garbled() {
             log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
         }
+        if failure.refused {
+            log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
+            let error = Error::AuthenticationFailed {
+                node: node.host.to_string().into(),
+                step: failure.step,
+                reason: failure.source.to_string().into(),
+            };
+            self.refusals.insert(key, error);
+        }
         node.lost(failure, lost);
-        if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
+        // At another address the same broker says the same, and too many wrong passwords lock an account.
+        if was_ready || failure.refused {
+            self.back_off(key, now)
+        } else {
+            self.try_next_address(key, now)
+        }
     }
 
     /// Forgets a connection, and tells those who wait for its answers.

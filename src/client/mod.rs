@@ -17,6 +17,7 @@ use crate::{
         connection::{Connection, Event, Failure, RequestId, later},
         fetch_stream::FetchPiece,
         resolver::{Found, Lookup},
+        sasl::{SaslCall, SaslReply},
         servers::HostPort,
     },
     protocol::Request,
@@ -47,6 +48,9 @@ pub enum Command {
         /// Where to.
         address: SocketAddr,
     },
+    /// Run what [`KafkaClient::take_call`] gives, where it may block, and report with
+    /// [`KafkaClient::handle_authenticated`].
+    Authenticate(ConnectionId),
     /// Close a socket.
     Close(ConnectionId),
 }
@@ -87,6 +91,8 @@ pub struct KafkaClient {
     connections: BTreeMap<ConnectionId, (NodeKey, Connection)>,
     commands: VecDeque<Command>,
     events: VecDeque<ClientEvent>,
+    /// Who refused us, or was refused, and was not told of.
+    refusals: BTreeMap<NodeKey, Error>,
     next_connection: ConnectionId,
     next_request: RequestId,
     random: fastrand::Rng,
@@ -111,6 +117,7 @@ impl KafkaClient {
             connections: BTreeMap::new(),
             commands: VecDeque::new(),
             events: VecDeque::new(),
+            refusals: BTreeMap::new(),
             next_connection: 1,
             next_request: 1,
             random: fastrand::Rng::with_seed(seed),
@@ -285,7 +292,7 @@ impl KafkaClient {
     /// Closes the connection to a node, if there is one; another one may be made at once.
     pub fn close_node(&mut self, key: NodeKey, now: Instant, why: &'static str) {
         let Some(Link::Open(id)) = self.nodes.get(&key).map(|n| n.link) else { return };
-        let failure = Failure { step: "closing", source: io::Error::other(why) };
+        let failure = Failure { step: "closing", source: io::Error::other(why), refused: false };
         self.fail_requests(id, &failure);
         if let Some(node) = self.nodes.get_mut(&key) {
             node.rest(now);
@@ -321,7 +328,7 @@ impl KafkaClient {
     /// A socket failed or was closed by the peer.
     pub fn handle_closed(&mut self, id: ConnectionId, source: io::Error, now: Instant) {
         if let Some((_, connection)) = self.connections.get(&id) {
-            let failure = Failure { step: connection.step(), source };
+            let failure = Failure { step: connection.step(), source, refused: false };
             self.drop_connection(id, &failure, now);
         }
     }
@@ -333,14 +340,32 @@ impl KafkaClient {
 
     /// Bytes were read into the space of a connection.
     pub fn handle_read(&mut self, id: ConnectionId, n: usize, now: Instant) {
-        let Some((key, connection)) = self.connections.get_mut(&id) else { return };
-        let key = *key;
+        let Some((_, connection)) = self.connections.get_mut(&id) else { return };
         let result = connection.handle_read(n, now);
-        while let Some(event) = self.connections.get_mut(&id).and_then(|(_, c)| c.poll_event()) {
+        self.settle(id, result, now);
+    }
+
+    /// A step of a mechanism was run.
+    pub fn handle_authenticated(&mut self, id: ConnectionId, reply: SaslReply, now: Instant) {
+        // The connection may be gone: the step took too long, or the broker has closed it.
+        let Some((_, connection)) = self.connections.get_mut(&id) else { return };
+        let result = connection.handle_authenticated(reply, now);
+        self.settle(id, result, now);
+    }
+
+    /// A connection was told something: what has come of it.
+    fn settle(&mut self, id: ConnectionId, result: Result<(), Failure>, now: Instant) {
+        while let Some((key, connection)) = self.connections.get_mut(&id) {
+            let key = *key;
+            let Some(event) = connection.poll_event() else { break };
             self.handle_event(key, event, now);
         }
         if let Err(failure) = result {
-            self.drop_connection(id, &failure, now);
+            return self.drop_connection(id, &failure, now);
+        }
+        let calls = self.connections.get(&id).is_some_and(|(_, c)| c.has_call());
+        if calls && !self.commands.contains(&Command::Authenticate(id)) {
+            self.commands.push_back(Command::Authenticate(id));
         }
     }
 
@@ -359,6 +384,11 @@ impl KafkaClient {
             .collect();
         for (id, failure) in late {
             self.drop_connection(id, &failure, now);
+        }
+        if self.options.security.sasl.is_some() {
+            for id in self.connections.keys().copied().collect::<Vec<_>>() {
+                self.settle(id, Ok(()), now);
+            }
         }
         let unresolved: Vec<NodeKey> = self.nodes.iter()
             .filter(|(key, n)| theirs(key.role) && matches!(n.link, Link::Resolving { since } if now >= later(since, n.setup_timeout())))
@@ -383,6 +413,16 @@ impl KafkaClient {
     /// What has happened, in order.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
         self.events.pop_front()
+    }
+
+    /// The step that [`Command::Authenticate`] is about.
+    pub fn take_call(&mut self, id: ConnectionId) -> Option<SaslCall> {
+        self.connections.get_mut(&id)?.1.take_call()
+    }
+
+    /// An error that users have to know: a broker refuses us, or we it. Each attempt gives one.
+    pub fn poll_refusal(&mut self) -> Option<Error> {
+        self.refusals.pop_first().map(|(_, error)| error)
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.
@@ -469,6 +509,12 @@ impl KafkaClient {
         self.open(key).is_some_and(Connection::is_gated)
     }
 
+    /// Whether every node was tried, without success, and none is being tried.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        self.nodes.values().all(|n| n.link == Link::Idle && n.backoff.failures() > 0)
+    }
+
     /// Whether any connection is ready.
     #[must_use]
     pub fn is_connected(&self) -> bool {
@@ -509,6 +555,7 @@ impl KafkaClient {
             Event::Ready => {
                 if let Some(node) = self.nodes.get_mut(&key) {
                     node.succeeded();
+                    self.refusals.remove(&key);
                     log::debug!(target: "kafka_blocking::net", "{key}: {} is ready", node.host);
                 }
                 ClientEvent::Ready(key)

@@ -41,8 +41,8 @@ impl FromText for Option<Secret> {
     }
 }
 
-impl Setting<Option<Secret>> for Secret {
-    fn into_value(self) -> Result<Option<Secret>, Refused> {
+impl Setting<Option<Self>> for Secret {
+    fn into_value(self) -> Result<Option<Self>, Refused> {
         Ok(Some(self))
     }
 }

@@ -202,6 +202,11 @@ impl Network {
                     self.attempts.push(Attempt { at, address });
                     self.connect(connection, address, now);
                 }
+                Command::Authenticate(connection) => {
+                    if let Some(call) = client.take_call(connection) {
+                        client.handle_authenticated(connection, call.run(), now);
+                    }
+                }
                 Command::Close(connection) => {
                     if let Some(link) = self.links.remove(&connection) {
                         self.schedule(

@@ -140,6 +140,11 @@ impl SaslCall {
         Self { mechanism, host, session, challenge }
     }
 
+    /// The broker that is logged in to.
+    pub(crate) fn host(&self) -> &Arc<str> {
+        &self.host
+    }
+
     /// Runs it, for as long as that lasts.
     #[must_use]
     pub fn run(self) -> SaslReply {
