@@ -53,6 +53,12 @@ impl SaslMechanism for Gssapi {
 
     fn begin(&self, host: &str) -> Result<Box<dyn SaslSession>, BoxError> {
         let target = self.target(host);
+        // The library would end it at a NUL.
+        if target.contains(char::is_control) {
+            return Err(
+                format!("the service {target:?} has a control character in its name").into()
+            );
+        }
         let kind =
             if target.contains('/') { GSS_NT_KRB5_PRINCIPAL } else { GSS_NT_HOSTBASED_SERVICE };
         let name = Name::new(target.as_bytes(), Some(kind))
@@ -165,8 +171,12 @@ fn words(error: Error) -> String {
     }
 }
 
-/// What to do about it, where that is known.
+/// What to do about it, where that is known. The library's words are English, or what the locale makes of them; then only the
+/// codes help.
 fn hint(error: Error, said: &str) -> &'static str {
+    if said.contains("Cannot contact any KDC") {
+        return ". Is the realm right in krb5.conf (or in KRB5_CONFIG's file), and is its KDC up?";
+    }
     // Major codes are numbers, not bits.
     let is = |flag: MajorFlags| error.major.bits() == flag.bits();
     if is(MajorFlags::GSS_S_NO_CRED)
@@ -179,4 +189,78 @@ fn hint(error: Error, said: &str) -> &'static str {
         return ". Is it what the brokers are called there? sasl_kerberos_service_name and sasl_kerberos_domain_name say it";
     }
     ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gssapi(domain: Option<&str>, name: Option<&str>) -> Gssapi {
+        Gssapi::new("kafka".to_owned(), domain.map(Into::into), name.map(Into::into))
+    }
+
+    #[test]
+    fn the_service_is_on_the_host_unless_something_else_is_said() {
+        assert_eq!(gssapi(None, None).target("h.example"), "kafka@h.example");
+        assert_eq!(gssapi(Some("d"), None).target("h.example"), "kafka@d");
+        assert_eq!(gssapi(Some("d"), Some("k/h@R")).target("h.example"), "k/h@R");
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_refused() {
+        for (name, says) in [
+            ("a\0b", r#"the service "a\0b" has a control character in its name"#),
+            ("a/b@c@d", "(service a/b@c@d): "),
+        ] {
+            let session = gssapi(None, Some(name)).begin("h");
+            let error = session.and_then(|mut session| session.step(b"")).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_broker_has_to_do_without_layers() {
+        assert_eq!(choose(b"\x07\x01\x02\x03", "kafka@h").unwrap(), b"\x01\x01\x02\x03kafka@h");
+        assert_eq!(choose(b"\x01\0\0\0", "kafka@h").unwrap(), b"\x01\0\0\0kafka@h");
+        let cases: [(&[u8], &str); 4] = [
+            (b"\x06\x01\x02\x03", "use SASL_SSL"),
+            (b"\0\0\0\0", "use SASL_SSL"),
+            (b"", "in 0 bytes"),
+            (b"\x01\0\0\0\0", "in 5 bytes"),
+        ];
+        for (said, says) in cases {
+            let error = choose(said, "kafka@h").unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_ends_the_exchange() {
+        let mut session = gssapi(None, None).begin("h").unwrap();
+        let error = session.step(&[0; LONGEST_MESSAGE + 1]).unwrap_err().to_string();
+        assert_eq!(error, "the broker's message has 65537 bytes: 65536 are accepted");
+        assert_eq!(session.step(b"").unwrap_err().to_string(), "this exchange is over");
+    }
+
+    #[test]
+    fn errors_are_told_by_the_words_of_the_minor_code_and_what_to_do_about_it() {
+        let error = |major: MajorFlags, minor| Error { major, minor };
+        let no_cred = error(MajorFlags::GSS_S_NO_CRED, 0);
+        let said = words(no_cred);
+        assert!(said.contains("credentials") && !said.contains("Unspecified"), "{said}");
+        assert!(hint(no_cred, "").contains("kinit"));
+        let failure = error(MajorFlags::GSS_S_FAILURE, 0);
+        assert!(hint(failure, "Ticket expired").contains("kinit"));
+        let text = "Server x/h@R not found in Kerberos database";
+        assert!(hint(failure, text).contains("sasl_kerberos_service_name"));
+        assert!(hint(no_cred, "Cannot contact any KDC for realm 'R'").contains("krb5.conf"));
+        assert_eq!(hint(failure, "Clock skew too great"), "");
+    }
+
+    #[test]
+    fn an_exchange_may_go_on_on_another_thread() {
+        fn sent<T: Send + 'static>(_: &T) {}
+        sent(&gssapi(None, None).begin("h").unwrap());
+        sent(&gssapi(None, None));
+    }
 }

@@ -3,7 +3,8 @@
 //!
 //! The name of the user and the password are sent and hashed as they are, in UTF-8, as the Java client, the brokers'
 //! `kafka-configs` and kafka-python do: no SASLprep. So a password has to be written with the same code points (composed or
-//! not) as where it was set. A name with an ASCII control character is refused, as no user can have one.
+//! not) as where it was set. Kafka's own brokers know no users whose names are not ASCII, and answer that the credentials are
+//! wrong. A name with an ASCII control character is refused here, as no user can have one.
 
 use std::mem;
 
