@@ -41,6 +41,8 @@ impl Gssapi {
 
     /// Who is talked to, when the broker is on this host.
     fn target(&self, host: &str) -> String {
+        // A dot at the end of a name is for DNS alone: no principal has one.
+        let host = host.strip_suffix('.').unwrap_or(host);
         let domain = self.domain_name.as_deref().unwrap_or(host);
         self.name.clone().unwrap_or_else(|| format!("{}@{domain}", self.service_name))
     }
@@ -202,6 +204,7 @@ mod tests {
     #[test]
     fn the_service_is_on_the_host_unless_something_else_is_said() {
         assert_eq!(gssapi(None, None).target("h.example"), "kafka@h.example");
+        assert_eq!(gssapi(None, None).target("h.example."), "kafka@h.example");
         assert_eq!(gssapi(Some("d"), None).target("h.example"), "kafka@d");
         assert_eq!(gssapi(Some("d"), Some("k/h@R")).target("h.example"), "k/h@R");
     }
