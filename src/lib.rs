@@ -47,6 +47,8 @@
 //!
 //! `serde`, off by default: [`TopicPartition`], [`OffsetAndMetadata`] and [`OffsetAndTimestamp`] can be kept outside Kafka.
 //!
+//! `gssapi`, off by default: Kerberos, with the libraries of MIT Kerberos (Debian: `libkrb5-dev`, and `libclang-dev` to build).
+//!
 //! `testing`, off by default: [`testing`], a Kafka broker in the process for the tests of programs that use this crate.
 //!
 //! # Logging
@@ -120,7 +122,7 @@ pub use crate::{
     },
     net::{
         resolver::Resolver,
-        sasl::{SaslMechanism, SaslSession, SaslStep},
+        sasl::{SaslMechanism, SaslSession, SaslStep, TokenProvider},
         socket_options::socket,
     },
     records::{Header, Headers, RecordRef, TimestampType},
