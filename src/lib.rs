@@ -101,7 +101,9 @@ pub mod guide {
 pub mod setting {
     pub use crate::{
         consumer::options::Topics,
-        net::{servers::Servers, socket_options::SocketOptions, tls::SslContext},
+        net::{
+            sasl::TokenSource, servers::Servers, socket_options::SocketOptions, tls::SslContext,
+        },
         options::{Millis, Pem, Secret, Setting},
     };
 }

@@ -1,17 +1,12 @@
 //! Logging in: what users are told when it fails, and that it is repeated in time.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 use kafka_blocking::{
-    BoxError, ConsumerBuilder, Error, ErrorCode, KafkaConsumer, SaslMechanism, SaslSession,
-    SaslStep,
+    BoxError, ConsumerBuilder, Error, KafkaConsumer, SaslMechanism, SaslSession, SaslStep,
     protocol::{
         api_versions::ApiVersionsRequest, fetch::FetchRequest,
         sasl_authenticate::SaslAuthenticateRequest, sasl_handshake::SaslHandshakeRequest,
@@ -140,7 +135,8 @@ fn fault_263_a_password_that_is_put_right_at_the_broker_is_right_without_a_resta
 #[test]
 fn fault_264_a_mechanism_that_the_broker_has_not_is_answered_with_those_that_it_has() {
     let broker = broker();
-    let (_, _, reason) = refusal(&refused(builder(&broker).sasl(Scripted::saying("X-OTHER", b"x"))));
+    let (_, _, reason) =
+        refusal(&refused(builder(&broker).sasl(Scripted::saying("X-OTHER", b"x"))));
     assert!(reason.starts_with("X-OTHER: ") && reason.ends_with("it has PLAIN"), "{reason}");
 }
 
@@ -192,7 +188,10 @@ fn fault_270_a_frame_of_100_mib_is_refused_before_the_broker_has_said_who_it_is(
     let broker = broker();
     broker.on::<SaslAuthenticateRequest>().bytes([0x06, 0x40, 0, 0, 0, 0, 0, 2]);
     let error = alice(&broker).bootstrap_timeout_ms(300).build().unwrap_err();
-    assert!(error.to_string().contains("104857600 bytes, where up to 524288 are allowed"), "{error}");
+    assert!(
+        error.to_string().contains("104857600 bytes, where up to 524288 are allowed"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -262,7 +261,7 @@ fn a_mechanism_that_panics_has_failed_and_no_more_than_that() {
 fn a_mechanism_that_blocks_holds_up_nothing_but_its_connection() {
     let broker = broker();
     let (stuck, wait) = mpsc::channel::<()>();
-    let wait = std::sync::Mutex::new(wait);
+    let wait = Mutex::new(wait);
     let blocks = Scripted::new(move || {
         let _ = wait.lock().map(|wait| wait.recv());
         Ok(SaslStep::Done)
@@ -331,8 +330,8 @@ fn fault_271_logging_in_again_under_load_loses_and_doubles_nothing() {
     let offsets: Vec<i64> = got.iter().map(|record| record.offset()).collect();
     assert_eq!(offsets, (0..(3 + sent) as i64).collect::<Vec<_>>());
     assert!(logins(&broker) > 4, "{}", logins(&broker));
-    // Nobody had to connect for it.
-    assert_eq!(broker.requests_of::<ApiVersionsRequest>().len(), broker.connections_made());
+    // Nobody had to connect for it: to the bootstrap server, for metadata, for records.
+    assert!(broker.requests_of::<ApiVersionsRequest>().len() <= 3);
 }
 
 #[test]
@@ -372,23 +371,4 @@ fn the_session_is_asked_for_again_while_the_caller_is_away() {
     std::thread::sleep(Duration::from_secs(3));
     assert!(logins(&broker) > before);
     consumer.commit().unwrap();
-}
-
-#[test]
-fn steps_of_a_session_come_one_after_the_other() {
-    let count = Arc::new(AtomicUsize::new(0));
-    let seen = count.clone();
-    let broker = broker();
-    broker.on::<SaslAuthenticateRequest>().respond(|_| Default::default());
-    let mechanism = Scripted::new(move || {
-        Ok(match seen.fetch_add(1, Ordering::SeqCst) % 3 {
-            0 | 1 => SaslStep::Send(b"x".to_vec()),
-            _ => SaslStep::Done,
-        })
-    });
-    let error = builder(&broker).sasl(mechanism).bootstrap_timeout_ms(500).build();
-    // The broker that is scripted to say yes lets nobody in all the same.
-    assert!(error.is_err());
-    assert!(count.load(Ordering::SeqCst) >= 3);
-    assert_eq!(ErrorCode::NONE.0, 0);
 }
