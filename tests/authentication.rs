@@ -1,5 +1,7 @@
 //! Logging in: what users are told when it fails, and that it is repeated in time.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at how long calls take")]
+
 use std::{
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
