@@ -9,7 +9,7 @@ import sys
 import time
 
 from kafka import KafkaProducer
-from kafka.sasl.oauth import AbstractTokenProvider
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 
 class UnsecuredTokens(AbstractTokenProvider):

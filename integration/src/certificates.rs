@@ -76,7 +76,13 @@ impl Authority {
     /// One that this one vouches for.
     #[must_use]
     pub fn intermediate(&self, name: &str) -> Self {
-        let subject = Subject::new(name);
+        self.intermediate_until(name, 10)
+    }
+
+    /// The same until so many days from now.
+    #[must_use]
+    pub fn intermediate_until(&self, name: &str, days: i64) -> Self {
+        let subject = Subject::new(name).valid(days.min(0) - 10, days);
         let certificate = sign(&subject, Some(self), true);
         let above = self.chain();
         Self { certificate, key: subject.key, above }
@@ -87,6 +93,13 @@ impl Authority {
     pub fn issue(&self, subject: &Subject) -> Identity {
         let certificate = sign(subject, Some(self), false);
         Identity { certificate, key: subject.key.clone(), chain: self.chain() }
+    }
+
+    /// Its own certificate, as one that can be revoked.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let (certificate, key) = (self.certificate.clone(), self.key.clone());
+        Identity { certificate, key, chain: self.above.clone() }
     }
 
     /// Its certificate, in PEM.
@@ -196,6 +209,13 @@ impl Subject {
 }
 
 impl Identity {
+    /// Without those that stand between.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.chain.clear();
+        self
+    }
+
     /// The certificate, and those between it and the authority, in PEM.
     #[must_use]
     pub fn pem(&self) -> String {
