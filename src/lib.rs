@@ -47,6 +47,8 @@
 //!
 //! `serde`, off by default: [`TopicPartition`], [`OffsetAndMetadata`] and [`OffsetAndTimestamp`] can be kept outside Kafka.
 //!
+//! `gssapi`, off by default: Kerberos, with the libraries of MIT Kerberos (Debian: `libkrb5-dev`, and `libclang-dev` to build).
+//!
 //! `testing`, off by default: [`testing`], a Kafka broker in the process for the tests of programs that use this crate.
 //!
 //! # Logging
@@ -99,7 +101,9 @@ pub mod guide {
 pub mod setting {
     pub use crate::{
         consumer::options::Topics,
-        net::{servers::Servers, socket_options::SocketOptions, tls::SslContext},
+        net::{
+            sasl::TokenSource, servers::Servers, socket_options::SocketOptions, tls::SslContext,
+        },
         options::{Millis, Pem, Secret, Setting},
     };
 }
@@ -120,7 +124,7 @@ pub use crate::{
     },
     net::{
         resolver::Resolver,
-        sasl::{SaslMechanism, SaslSession, SaslStep},
+        sasl::{SaslMechanism, SaslSession, SaslStep, TokenProvider},
         socket_options::socket,
     },
     records::{Header, Headers, RecordRef, TimestampType},

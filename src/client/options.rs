@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     net::{
         resolver::{Resolver, SystemResolver},
-        sasl::{Sasl, SaslMechanism},
+        sasl::{Sasl, SaslMechanism, TokenSource},
         servers::Servers,
         socket_options::SocketOptions,
         tls::SslContext,
@@ -155,6 +155,7 @@ impl ClientOptions {
     }
 }
 
+const SERVICE_NAME: &str = "kafka";
 const CLIENT_ID: &str = concat!("kafka-blocking-", env!("CARGO_PKG_VERSION"));
 
 client_options! {

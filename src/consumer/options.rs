@@ -8,7 +8,10 @@ use crate::{
     consumer::{Content, Deserializer, KafkaConsumer, Raw, deserializer::Deserializers},
     error::Result,
     net::{
-        resolver::Resolver, sasl::SaslMechanism, servers::Servers, socket_options::SocketOptions,
+        resolver::Resolver,
+        sasl::{SaslMechanism, TokenSource},
+        servers::Servers,
+        socket_options::SocketOptions,
         tls::SslContext,
     },
     options::{Millis, Pem, Refused, Secret, unknown},

@@ -165,14 +165,43 @@ macro_rules! client_options {
             /// Ignored by release 3 of kafka-python.
             ssl_ciphers: Option<String> = None;
 
-            /// How to log in, where [`security_protocol`](Self::security_protocol) says that one has to: `"PLAIN"`.
+            /// How to log in, where [`security_protocol`](Self::security_protocol) says that one has to: `"PLAIN"`,
+            /// `"SCRAM-SHA-256"`, `"SCRAM-SHA-512"`, `"OAUTHBEARER"` or `"GSSAPI"` (Kerberos, with the feature `gssapi`).
+            ///
+            /// Of another mechanism see [`sasl`](Self::sasl). Options of mechanisms that are not used are refused.
             sasl_mechanism: Option<String> = None;
 
-            /// The name to log in with.
+            /// The name to log in with, for PLAIN and SCRAM.
+            ///
+            /// It is sent as it is, without SASLprep, as Java's and Python's clients do. Brokers know names of SCRAM in ASCII only.
             sasl_plain_username: Option<String> = None;
 
-            /// Its password. It is shown nowhere.
+            /// The password to log in with, for PLAIN and SCRAM. It is shown nowhere.
             sasl_plain_password: Option<Secret> = None;
+
+            /// Where tokens for OAUTHBEARER come from: a [`TokenProvider`](crate::TokenProvider), or a function that gives one.
+            ///
+            /// It is asked on a helper thread, for each connection and each time that a session ends.
+            ///
+            /// ```
+            /// use kafka_blocking::KafkaConsumer;
+            ///
+            /// let builder = KafkaConsumer::builder()
+            ///     .security_protocol("SASL_SSL")
+            ///     .sasl_mechanism("OAUTHBEARER")
+            ///     .sasl_oauth_token_provider(|| std::fs::read_to_string("token"));
+            /// ```
+            sasl_oauth_token_provider: Option<TokenSource> = None;
+
+            /// The name of the brokers' service in Kerberos: the first part of `kafka/host@REALM`.
+            sasl_kerberos_service_name: String = SERVICE_NAME, shown "`kafka`";
+
+            /// The host in the name of the brokers' service in Kerberos; `None` is the one that the client connects to.
+            sasl_kerberos_domain_name: Option<String> = None;
+
+            /// The whole name of the brokers' service in Kerberos, in place of the two: a principal, `kafka/host@REALM`, or
+            /// `service@host`.
+            sasl_kerberos_name: Option<String> = None;
             }
         }
     };

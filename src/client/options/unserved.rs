@@ -15,10 +15,6 @@ pub(crate) const UNSERVED_BY_CLIENTS: Unserved = Unserved { not_served: NOT_SERV
 
 const NOT_SERVED: &[&str] = &[
     // Security and the way to the brokers.
-    "sasl_kerberos_name",
-    "sasl_kerberos_service_name",
-    "sasl_kerberos_domain_name",
-    "sasl_oauth_token_provider",
     "proxy_url",
     "socks5_proxy",
     "api_version",

@@ -10,9 +10,19 @@ use std::{
 
 use crate::BoxError;
 
+#[cfg(feature = "gssapi")]
+mod gssapi;
+mod oauthbearer;
 mod plain;
+pub(crate) mod scram;
+mod token_source;
+mod told;
 
-pub(crate) use plain::Plain;
+#[cfg(feature = "gssapi")]
+pub(crate) use gssapi::Gssapi;
+pub use oauthbearer::TokenProvider;
+pub use token_source::TokenSource;
+pub(crate) use {oauthbearer::OauthBearer, plain::Plain, scram::Scram};
 
 /// A way to prove to brokers who one is (SASL, RFC 4422), for those that this crate does not bring.
 ///

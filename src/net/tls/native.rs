@@ -55,7 +55,10 @@ impl Setting<Self> for Option<SslContext> {
 
 impl crate::options::FromText for Option<SslContext> {
     fn from_text(text: &str) -> Result<Self, Refused> {
-        Err(Refused::new(text, "must be a native_tls::TlsConnector, which no text can be"))
+        Err(Refused::new(
+            text,
+            "it is code and no text: give the builder a native_tls::TlsConnector",
+        ))
     }
 }
 
