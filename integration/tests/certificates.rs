@@ -12,18 +12,18 @@ use securing::{Bed, assert_says, build, read, refusal};
 
 #[test]
 fn fault_248_a_certificate_for_another_name_is_refused_and_both_names_are_said() {
-    let bed = Bed::showing(&Subject::new("other.example").dns("other.example").dns("also.example"));
+    let bed = showing(&Subject::new("other.example").dns("other.example").dns("also.example"));
     let said = bed.refusal(&[]);
     assert_says(&said, &["ostname mismatch", "localhost", "other.example", "also.example"]);
     assert!(bed.front.arrived() < 10, "{} attempts", bed.front.arrived());
     // The common name does not count where there are others.
-    let bed = Bed::showing(&Subject::new("localhost").dns("other.example"));
+    let bed = showing(&Subject::new("localhost").dns("other.example"));
     assert_says(&bed.refusal(&[]), &["ostname mismatch", "other.example"]);
 }
 
 #[test]
 fn fault_248_a_certificate_without_the_address_is_refused_by_address() {
-    let bed = Bed::showing(&Subject::localhost().ip("127.0.0.2"));
+    let bed = showing(&Subject::localhost().ip("127.0.0.2"));
     let address = format!("127.0.0.1:{}", bed.front.port());
     let ca = bed.authority.pem();
     let options = [("ssl_cafile", ca.as_str())];
@@ -34,7 +34,7 @@ fn fault_248_a_certificate_without_the_address_is_refused_by_address() {
 
 #[test]
 fn option_ssl_check_hostname_false_accepts_another_name_but_no_other_authority() {
-    let bed = Bed::showing(&Subject::new("other.example").dns("other.example"));
+    let bed = showing(&Subject::new("other.example").dns("other.example"));
     bed.read(&[("ssl_check_hostname", "false")]);
     let stranger = Authority::new("Stranger");
     bed.front.serve(Serving::new(&stranger.issue(&Subject::localhost())));
@@ -47,9 +47,9 @@ fn option_ssl_check_hostname_false_accepts_another_name_but_no_other_authority()
 
 #[test]
 fn fault_249_a_name_among_others_an_address_and_a_common_name_alone_are_accepted() {
-    Bed::showing(&Subject::new("broker").dns("broker.example").dns("localhost")).read(&[]);
-    Bed::showing(&Subject::new("localhost")).read(&[]);
-    let bed = Bed::showing(&Subject::new("broker").dns("broker.example").ip("127.0.0.1"));
+    showing(&Subject::new("broker").dns("broker.example").dns("localhost")).read(&[]);
+    showing(&Subject::new("localhost")).read(&[]);
+    let bed = showing(&Subject::new("broker").dns("broker.example").ip("127.0.0.1"));
     bed.broker.set_advertised(1, "127.0.0.1", bed.front.port());
     let ca = bed.authority.pem();
     let address = format!("127.0.0.1:{}", bed.front.port());
@@ -58,9 +58,9 @@ fn fault_249_a_name_among_others_an_address_and_a_common_name_alone_are_accepted
 
 #[test]
 fn fault_251_a_certificate_that_is_expired_or_not_yet_valid_is_refused() {
-    let bed = Bed::showing(&Subject::localhost().valid(-20, -10));
+    let bed = showing(&Subject::localhost().valid(-20, -10));
     assert_says(&bed.refusal(&[]), &["certificate has expired", "localhost", "Trusted"]);
-    let bed = Bed::showing(&Subject::localhost().valid(1, 10));
+    let bed = showing(&Subject::localhost().valid(1, 10));
     assert_says(&bed.refusal(&[]), &["not yet valid", "localhost", "Trusted"]);
     // Nor does an authority's own.
     let bed = Bed::with(|authority| {
@@ -80,7 +80,7 @@ fn fault_252_an_unknown_authority_and_a_certificate_signed_by_itself_are_refused
 
 #[test]
 fn fault_252_without_ssl_cafile_the_authorities_of_the_system_are_asked() {
-    let bed = Bed::new();
+    let bed = showing(&Subject::localhost());
     let address = bed.front.address();
     let said = refusal(&address, "TLS handshake", || build(&address, "SSL", &[]));
     assert_says(&said, &["unable to get local issuer certificate", "Trusted"]);
@@ -110,7 +110,7 @@ fn what_stands_between_is_sent_by_the_broker_or_refused_where_it_is_not() {
 
 #[test]
 fn option_ssl_cafile_may_have_several_authorities_as_a_file_or_as_text() {
-    let bed = Bed::new();
+    let bed = showing(&Subject::localhost());
     let several = format!("{}{}", Authority::new("Another").pem(), bed.authority.pem());
     bed.read(&[("ssl_cafile", &several)]);
     let file = keep("authorities.pem", &several);
@@ -139,7 +139,7 @@ fn fault_253_a_revoked_certificate_is_refused_and_another_one_is_not() {
 
 #[test]
 fn fault_253_a_list_that_is_out_of_date_or_of_another_authority_refuses_every_broker() {
-    let bed = Bed::new();
+    let bed = showing(&Subject::localhost());
     let old = bed.authority.revocations(&[], -1);
     assert_says(&bed.refusal(&[("ssl_crlfile", &old)]), &["CRL has expired", "localhost"]);
     let others = Authority::new("Another").revocations(&[], 5);
@@ -159,7 +159,7 @@ fn fault_253_of_those_between_nobody_asks_whether_they_are_revoked() {
 
 #[test]
 fn fault_260_another_certificate_is_accepted_when_the_broker_is_connected_to_again() {
-    let bed = Bed::new();
+    let bed = showing(&Subject::localhost());
     let consumer = bed.build(&[]).unwrap();
     read(&consumer);
     bed.front.serve(Serving::new(&bed.identity()));
@@ -184,7 +184,7 @@ fn fault_260_another_certificate_is_accepted_when_the_broker_is_connected_to_aga
 
 #[test]
 fn fault_255_tls_to_a_plain_text_port_fails_in_the_handshake() {
-    let bed = Bed::new();
+    let bed = showing(&Subject::localhost());
     let plain = bed.broker.address();
     let ca = bed.authority.pem();
     let options = [("ssl_cafile", ca.as_str())];
@@ -213,7 +213,7 @@ fn fault_255_what_answers_in_plain_words_is_said_to_speak_no_tls() {
 
 #[test]
 fn a_broker_that_says_another_name_of_itself_is_asked_for_a_certificate_of_that_name() {
-    let bed = Bed::new();
+    let bed = showing(&Subject::localhost());
     let second = TlsFront::start(
         bed.broker.address_of(1),
         Serving::new(&bed.authority.issue(&Subject::localhost())),
@@ -223,6 +223,11 @@ fn a_broker_that_says_another_name_of_itself_is_asked_for_a_certificate_of_that_
     let error = consumer.next().expect("an error").unwrap_err().to_string();
     assert_says(&error, &[&format!("127.0.0.1:{}", second.port()), "mismatch", "localhost"]);
     assert_eq!(second.forwarded(), 0);
+}
+
+/// A broker that shows a certificate that a trusted authority has given this subject.
+fn showing(subject: &Subject) -> Bed {
+    Bed::with(|authority| Serving::new(&authority.issue(subject)))
 }
 
 fn next(consumer: &KafkaConsumer) -> Result<i64> {

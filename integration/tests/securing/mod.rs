@@ -20,16 +20,6 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
-    /// Shows a certificate for `localhost`.
-    pub(crate) fn new() -> Self {
-        Self::showing(&Subject::localhost())
-    }
-
-    /// Shows the certificate that a trusted authority has given them.
-    pub(crate) fn showing(subject: &Subject) -> Self {
-        Self::with(|authority| Serving::new(&authority.issue(subject)))
-    }
-
     /// Shows whatever this makes.
     pub(crate) fn with(serving: impl FnOnce(&Authority) -> Serving) -> Self {
         let authority = Authority::new("Trusted");
