@@ -210,7 +210,11 @@ fn explained(text: String) -> String {
         t if t.contains("certificate required") || t.contains("handshake failure") => {
             "perhaps the broker wants a certificate of the client (ssl_certfile), or has none of the ciphers"
         }
-        t if t.contains("bad certificate") || t.contains("unknown ca") => {
+        // OpenSSL says "unknown ca", Java "certificate unknown".
+        t if ["bad certificate", "unknown ca", "certificate unknown"]
+            .iter()
+            .any(|w| t.contains(w)) =>
+        {
             "the broker does not accept the client's certificate (ssl_certfile)"
         }
         t if t.contains("unsupported protocol") || t.contains("protocol version") => {
