@@ -10,9 +10,11 @@ mod console;
 mod group_log;
 pub mod groups;
 mod java;
+mod login;
 mod ours;
 pub mod proxy;
 mod python;
+mod refusals;
 mod same;
 pub mod tls_front;
 mod topics;
@@ -27,8 +29,10 @@ pub use crate::{
         Acknowledged, GroupMember, GroupState, JavaConsumer, JavaFailure, JavaRecord, JavaTool,
         Lookups, Offsets, PartitionState, Resource, Sources, TimeLookup,
     },
+    login::{Login, unsecured_token},
     ours::{Way, by_partition, lookups, open},
     python::{dump_with_kafka_python, read_with_kafka_python, run as run_with_kafka_python},
+    refusals::{assert_says, refusal},
     same::assert_reads_as_java,
     topics::{create_compacted_topic, transactional_history},
     truncation::Truncation,

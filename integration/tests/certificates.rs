@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use kafka_blocking::{KafkaConsumer, Result};
 use kafka_blocking_integration::{
+    assert_says,
     certificates::{Authority, Subject},
+    refusal,
     tls_front::{Serving, TlsFront},
 };
-use securing::{Bed, assert_says, build, read, refusal};
+use securing::{Bed, build, read};
 
 #[test]
 fn fault_248_a_certificate_for_another_name_is_refused_and_both_names_are_said() {

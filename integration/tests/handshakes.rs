@@ -9,11 +9,12 @@ use std::{
 
 use kafka_blocking::{ConfigError, Error};
 use kafka_blocking_integration::{
+    assert_says,
     certificates::{Authority, KeyForm, Subject},
     tls_front::{Fault, Serving},
 };
 use openssl::ssl::SslVersion;
-use securing::{Bed, assert_says, build, read};
+use securing::{Bed, build, read};
 
 const VERSIONS: [SslVersion; 2] = [SslVersion::TLS1_2, SslVersion::TLS1_3];
 const PASSWORD: &str = "key-secret";

@@ -1,16 +1,12 @@
 //! What the tests of TLS share: a broker in the process behind a server of TLS, and what its clients come to.
-use std::time::{Duration, Instant};
-
-use kafka_blocking::{Error, KafkaConsumer, Result, testing::ScriptedBroker};
+use kafka_blocking::{KafkaConsumer, Result, testing::ScriptedBroker};
 use kafka_blocking_integration::{
     certificates::{Authority, Identity, Subject},
+    refusal,
     tls_front::{Serving, TlsFront},
 };
 
-/// Far longer than any of these tries takes, and less than the time that `build()` has.
-const PATIENCE: Duration = Duration::from_secs(8);
-
-pub(crate) const RECORDS: i64 = 3;
+const RECORDS: i64 = 3;
 
 /// A broker with a topic `t` of three records, and what stands in front of it.
 pub(crate) struct Bed {
@@ -81,29 +77,5 @@ pub(crate) fn read(consumer: &KafkaConsumer) {
     for offset in 0..RECORDS {
         let record = consumer.next().expect("there is one more").expect("it can be read");
         assert_eq!(record.offset(), offset);
-    }
-}
-
-/// Why a consumer is refused: it comes soon, and names the node, and the step.
-pub(crate) fn refusal(
-    address: &str,
-    wanted: &str,
-    build: impl FnOnce() -> Result<KafkaConsumer>,
-) -> String {
-    let began = Instant::now();
-    let error = build().expect_err("nobody should be let in");
-    assert!(began.elapsed() < PATIENCE, "{:?}: {error}", began.elapsed());
-    let Error::AuthenticationFailed { node, step, reason } = error else {
-        panic!("not a refusal: {error:?}")
-    };
-    assert_eq!((&*node, step), (address, wanted), "{reason}");
-    reason.into()
-}
-
-/// Whether all of these words are in a text.
-#[track_caller]
-pub(crate) fn assert_says(text: &str, words: &[&str]) {
-    for word in words {
-        assert!(text.contains(word), "{word:?} is not in {text:?}");
     }
 }
