@@ -2,10 +2,11 @@
 """Real Kafka brokers on loopback, and the independent clients that the tests compare with.
 
   kafka.py cluster VERSION [--name NAME] [--nodes N] [--heap MB] [--zookeeper] [--set KEY=VALUE]...
-                   [--behind NAME=PORT,PORT...]...
+                   [--behind NAME=PORT,PORT...]... [--listener NAME=PROTOCOL]... [--kerberos]
         starts a cluster on free ports, prints its addresses as one line of JSON, and ends it with standard input;
         by hand, until then: kill N, pause N, resume N, stop N, start N, restart N [VERSION], logs;
-        --behind: one more plain-text listener on a free port, which tells clients to come to these ports, one a node
+        --behind: one more plain-text listener on a free port, which tells clients to come to these ports, one a node;
+        --listener: one more listener; --kerberos: a KDC, and GSSAPI, with the command `ticket FILE SECONDS`
   kafka.py fetch VERSION...            resolves a release's jars (cluster does it when they are missing)
   kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
   kafka.py member CLIENT SETTINGS      a member of a group by `java` or `kafka-python` (README.md)
@@ -31,7 +32,8 @@ def main():
     if arguments.verb == 'cluster':
         settings = dict(setting.split('=', 1) for setting in arguments.set)
         serve(Cluster(arguments.version, arguments.name, arguments.nodes, arguments.heap, settings,
-                      arguments.zookeeper, dict(map(behind, arguments.behind))))
+                      arguments.zookeeper, dict(map(behind, arguments.behind)),
+                      dict(listener.split('=', 1) for listener in arguments.listener), arguments.kerberos))
     elif arguments.verb == 'fetch':
         for version in arguments.version:
             print(fetch(version))
@@ -75,6 +77,8 @@ def parse():
     verb.add_argument('--zookeeper', action='store_true', help='for a release that can do without it too')
     verb.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     verb.add_argument('--behind', action='append', default=[], metavar='NAME=PORT,PORT...')
+    verb.add_argument('--listener', action='append', default=[], metavar='NAME=PROTOCOL')
+    verb.add_argument('--kerberos', action='store_true', help='for KRaft releases')
     verbs.add_parser('fetch').add_argument('version', nargs='+')
     verbs.add_parser('tool').add_argument('version', nargs='?', default=TOOL_VERSION)
     verb = verbs.add_parser('member')

@@ -61,6 +61,8 @@ public final class Tool {
             case "move-leader": return topics.moveLeader(command);
             case "describe-group": return new Groups(admin(bootstrap)).describe(command);
             case "group-offsets": return new Groups(admin(bootstrap)).offsets(command);
+            case "rights": return new Security(admin(bootstrap)).rights(command);
+            case "password": return new Security(admin(bootstrap)).password(command);
             case "produce": return Producers.records(bootstrap, command);
             case "fill": return Producers.fill(bootstrap, command);
             case "produce-dataset": return Dataset.produce(bootstrap, topics, command);

@@ -102,8 +102,8 @@ fn identify(builder: &mut SslConnectorBuilder, files: &TlsFiles) -> Result<()> {
     let separate = Loaded::optional("ssl_keyfile", files.keyfile.as_ref())?;
     let holder = separate.as_ref().unwrap_or(&cert);
     let key = private_key(holder, files.password.as_ref())?;
-    builder.set_private_key(&key).or_else(broken)?;
-    if builder.check_private_key().is_err() {
+    // Of keys of the same kind the first sees it, of others the second.
+    if builder.set_private_key(&key).is_err() || builder.check_private_key().is_err() {
         return holder.refuse("has another key than that of the certificate in ssl_certfile");
     }
     Ok(())
@@ -210,7 +210,11 @@ fn explained(text: String) -> String {
         t if t.contains("certificate required") || t.contains("handshake failure") => {
             "perhaps the broker wants a certificate of the client (ssl_certfile), or has none of the ciphers"
         }
-        t if t.contains("bad certificate") || t.contains("unknown ca") => {
+        // OpenSSL says "unknown ca", Java "certificate unknown".
+        t if ["bad certificate", "unknown ca", "certificate unknown"]
+            .iter()
+            .any(|w| t.contains(w)) =>
+        {
             "the broker does not accept the client's certificate (ssl_certfile)"
         }
         t if t.contains("unsupported protocol") || t.contains("protocol version") => {
