@@ -159,7 +159,7 @@ fn cause(builder: ConsumerBuilder) -> String {
 }
 
 #[test]
-fn a_proxy_that_looks_names_up_is_told_the_brokers_name() {
+fn option_proxy_url() {
     for scheme in ["socks5h", "http"] {
         let broker = broker();
         let proxy = Proxy::start(None, broker.address_of(1));
@@ -231,7 +231,7 @@ fn what_is_no_proxy_is_an_error_in_time() {
 }
 
 #[test]
-fn socks5_proxy_is_another_name_of_the_option() {
+fn option_socks5_proxy() {
     let broker = broker();
     let proxy = Proxy::start(None, broker.address_of(1));
     let port = broker.address_of(1).port();
