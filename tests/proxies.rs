@@ -11,7 +11,7 @@ use std::{
 };
 
 use kafka_blocking::{ConsumerBuilder, Error, KafkaConsumer, Resolver};
-use scripted_broker::ScriptedBroker;
+use scripted_broker::{ScriptedBroker, watch_logs};
 
 /// A proxy that does what a proxy does, and remembers whom it was asked for.
 struct Proxy {
@@ -123,7 +123,9 @@ fn http(client: &mut TcpStream, first: u8) -> io::Result<Option<String>> {
     Ok(head.split(' ').nth(1).map(str::to_owned))
 }
 
+/// Whatever is done with it, nobody logs a secret.
 fn broker() -> ScriptedBroker {
+    watch_logs();
     let broker = ScriptedBroker::start();
     broker.create_topic("t", 1);
     broker.append("t", 0, ["a", "b"]);

@@ -6,10 +6,14 @@ use kafka_blocking::{
 };
 use scripted_broker::ScriptedBroker;
 
-use crate::support::{broker, next, reader, refused};
+use crate::{
+    support::{broker, next, reader, refused},
+    warnings::{listen, warnings},
+};
 
 /// A broker that wants everybody to log in, and a consumer that does not say how.
 fn closed(mechanism: &str) -> (ScriptedBroker, ConsumerBuilder) {
+    listen();
     let broker = broker(&["a"]);
     broker.add_user(mechanism, "alice", " secret of alice");
     let builder = reader(&broker).security_protocol("SASL_PLAINTEXT");
@@ -150,4 +154,15 @@ fn option_sasl() {
 fn kerberos_is_refused_in_a_build_without_it() {
     let builder = KafkaConsumer::builder().security_protocol("SASL_SSL").sasl_mechanism("GSSAPI");
     assert!(configuration(builder).1.contains("feature `gssapi`"));
+}
+
+#[test]
+fn what_weakens_a_connection_is_warned_of() {
+    let plain = alice(KafkaConsumer::builder().security_protocol("SASL_PLAINTEXT"), "PLAIN");
+    assert!(warnings(plain)[0].contains("the password goes over the network in the clear"));
+    let scram =
+        alice(KafkaConsumer::builder().security_protocol("SASL_PLAINTEXT"), "SCRAM-SHA-512");
+    assert!(warnings(scram).is_empty());
+    let unnamed = KafkaConsumer::builder().security_protocol("SSL").ssl_check_hostname(false);
+    assert!(warnings(unnamed)[0].contains("ssl_check_hostname"));
 }
