@@ -102,7 +102,8 @@ pub mod setting {
     pub use crate::{
         consumer::options::Topics,
         net::{
-            sasl::TokenSource, servers::Servers, socket_options::SocketOptions, tls::SslContext,
+            proxy::Proxy, sasl::TokenSource, servers::Servers, socket_options::SocketOptions,
+            tls::SslContext,
         },
         options::{Millis, Pem, Secret, Setting},
     };

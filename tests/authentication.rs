@@ -1,12 +1,15 @@
 //! Logging in: what users are told when it fails, and that it is repeated in time.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at how long calls take")]
+
 use std::{
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 use kafka_blocking::{
-    BoxError, ConsumerBuilder, Error, KafkaConsumer, SaslMechanism, SaslSession, SaslStep,
+    BoxError, ConsumerBuilder, ConsumerRecords, Error, KafkaConsumer, SaslMechanism, SaslSession,
+    SaslStep,
     protocol::{
         api_versions::ApiVersionsRequest, fetch::FetchRequest,
         sasl_authenticate::SaslAuthenticateRequest, sasl_handshake::SaslHandshakeRequest,
@@ -99,7 +102,7 @@ fn fault_262_a_wrong_password_is_tried_again_with_growing_waits_only() {
     let broker = broker();
     let consumer = alice(&broker).reconnect_backoff_ms(100).build().unwrap();
     broker.add_user("PLAIN", "alice", "secret-that-is-new");
-    broker.restart(1);
+    broker.close_connections(1);
     let before = broker.requests_of::<SaslAuthenticateRequest>().len();
     let begin = Instant::now();
     let mut errors = 0;
@@ -118,7 +121,7 @@ fn fault_263_a_password_that_is_put_right_at_the_broker_is_right_without_a_resta
     let consumer = alice(&broker).build().unwrap();
     assert_eq!(values(&consumer, 3), ["a", "b", "c"]);
     broker.add_user("PLAIN", "alice", "secret-that-is-new");
-    broker.restart(1);
+    broker.close_connections(1);
     refusal(&poll_error(&consumer));
     let error = consumer.end_offsets([("t", 0)]).expect_err("every call says it");
     refusal(&error);
@@ -127,7 +130,12 @@ fn fault_263_a_password_that_is_put_right_at_the_broker_is_right_without_a_resta
     let begin = Instant::now();
     let mut got = Vec::new();
     while got.is_empty() && begin.elapsed() < PATIENCE {
-        got.extend(consumer.poll(Duration::from_millis(100)).into_iter().flatten());
+        got.extend(
+            consumer
+                .poll(Duration::from_millis(100))
+                .into_iter()
+                .flat_map(ConsumerRecords::into_records),
+        );
     }
     assert_eq!(got[0].value(), Some(&b"d"[..]));
 }
@@ -205,7 +213,11 @@ fn fault_267_a_broker_that_knows_only_bare_messages_is_logged_in_to() {
     });
     let consumer = alice(&broker).build().unwrap();
     assert_eq!(values(&consumer, 3), ["a", "b", "c"]);
-    assert_eq!(broker.requests_of::<SaslAuthenticateRequest>().len(), 0);
+    let handshakes = broker.log_of::<SaslHandshakeRequest>();
+    assert!(
+        !handshakes.is_empty()
+            && handshakes.iter().all(|(request, _)| request.header.api_version == 0)
+    );
 }
 
 // Other mechanisms
@@ -322,10 +334,10 @@ fn fault_271_logging_in_again_under_load_loses_and_doubles_nothing() {
     while begin.elapsed() < Duration::from_secs(4) {
         broker.append("t", 0, [sent.to_string()]);
         sent += 1;
-        got.extend(consumer.poll(Duration::from_millis(5)).unwrap());
+        got.extend(consumer.poll(Duration::from_millis(5)).unwrap().into_records());
     }
     while got.len() < 3 + sent && begin.elapsed() < PATIENCE {
-        got.extend(consumer.poll(Duration::from_millis(50)).unwrap());
+        got.extend(consumer.poll(Duration::from_millis(50)).unwrap().into_records());
     }
     let offsets: Vec<i64> = got.iter().map(|record| record.offset()).collect();
     assert_eq!(offsets, (0..(3 + sent) as i64).collect::<Vec<_>>());

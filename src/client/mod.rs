@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -32,9 +32,11 @@ pub mod metadata;
 mod node;
 pub mod options;
 pub mod pattern;
+mod routes;
 
 pub use node::{ConnectionId, NodeKey, Role};
 use node::{Link, Node};
+use routes::Plan;
 
 /// What the loop is to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -152,14 +154,16 @@ impl KafkaClient {
         if now < node.retry_at {
             return;
         }
-        if let Ok(address) = node.host.host.parse::<IpAddr>() {
-            node.addresses = [address].into();
-            self.try_next_address(key, now);
-        } else {
-            node.link = Link::Resolving { since: now };
-            let lookup = Lookup::Addresses(node.host.host.clone());
-            if !self.commands.contains(&Command::Lookup(lookup.clone())) {
-                self.commands.push_back(Command::Lookup(lookup));
+        match routes::plan(self.options.security.proxy.as_ref(), &node.host) {
+            Plan::Routes(routes) => {
+                node.routes = routes;
+                self.try_next_route(key, now);
+            }
+            Plan::Ask(lookup) => {
+                node.link = Link::Resolving { since: now };
+                if !self.commands.contains(&Command::Lookup(lookup.clone())) {
+                    self.commands.push_back(Command::Lookup(lookup));
+                }
             }
         }
     }
@@ -304,9 +308,10 @@ impl KafkaClient {
     /// A look-up was answered.
     pub fn handle_found(&mut self, lookup: &Lookup, found: Found, now: Instant) {
         match (lookup, found) {
-            (Lookup::Addresses(host), Found::Addresses(result)) => {
-                self.handle_addresses(host, result, now)
+            (Lookup::Addresses(_), Found::Addresses(result)) => {
+                self.handle_addresses(lookup, result.map(|found| (found, Vec::new())), now)
             }
+            (Lookup::Route(..), Found::Route(result)) => self.handle_addresses(lookup, result, now),
             (Lookup::CanonicalNames(host), Found::CanonicalNames(names)) => {
                 let names = names.unwrap_or_else(|error| {
                     log::warn!(target: "kafka_blocking::net", "{host}: {error}; the name is used as it is");
@@ -328,7 +333,7 @@ impl KafkaClient {
     /// A socket failed or was closed by the peer.
     pub fn handle_closed(&mut self, id: ConnectionId, source: io::Error, now: Instant) {
         if let Some((_, connection)) = self.connections.get(&id) {
-            let failure = Failure { step: connection.step(), source, refused: false };
+            let failure = connection.hang_up(source);
             self.drop_connection(id, &failure, now);
         }
     }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     error::{Error, Result},
     net::{
+        proxy::Proxy,
         resolver::{Resolver, SystemResolver},
         sasl::{Sasl, SaslMechanism, TokenSource},
         servers::Servers,

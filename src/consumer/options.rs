@@ -8,6 +8,7 @@ use crate::{
     consumer::{Content, Deserializer, KafkaConsumer, Raw, deserializer::Deserializers},
     error::Result,
     net::{
+        proxy::Proxy,
         resolver::Resolver,
         sasl::{SaslMechanism, TokenSource},
         servers::Servers,

@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod connection;
 pub mod fetch_stream;
 pub(crate) mod helpers;
+pub mod proxy;
 pub mod resolver;
 pub mod sasl;
 pub mod security;

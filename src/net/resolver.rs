@@ -78,6 +78,8 @@ pub enum Lookup {
     Addresses(String),
     /// The canonical names behind a name.
     CanonicalNames(String),
+    /// The addresses of a proxy, and of a broker behind it.
+    Route(String, String),
 }
 
 impl Lookup {
@@ -85,6 +87,7 @@ impl Lookup {
         match self {
             Self::Addresses(_) => Found::Addresses(Err(error)),
             Self::CanonicalNames(_) => Found::CanonicalNames(Err(error)),
+            Self::Route(..) => Found::Route(Err(error)),
         }
     }
 }
@@ -96,6 +99,8 @@ pub enum Found {
     Addresses(io::Result<Vec<IpAddr>>),
     /// The canonical names behind a name.
     CanonicalNames(io::Result<Vec<String>>),
+    /// The addresses of a proxy, and of a broker behind it.
+    Route(io::Result<(Vec<IpAddr>, Vec<IpAddr>)>),
 }
 
 /// The look-ups that are under way.
@@ -128,6 +133,11 @@ impl Lookups {
                 Lookup::Addresses(host) => Found::Addresses(resolver.resolve(host)),
                 Lookup::CanonicalNames(host) => {
                     Found::CanonicalNames(resolver.canonical_names(host))
+                }
+                Lookup::Route(proxy, host) => {
+                    let both =
+                        resolver.resolve(proxy).and_then(|p| Ok((p, resolver.resolve(host)?)));
+                    Found::Route(both)
                 }
             };
             panic::catch_unwind(AssertUnwindSafe(resolve))

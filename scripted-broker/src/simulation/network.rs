@@ -398,7 +398,9 @@ impl Network {
     }
 
     fn look_up(&mut self, lookup: Lookup, at: Duration, now: Instant) {
-        let (Lookup::Addresses(name) | Lookup::CanonicalNames(name)) = &lookup;
+        let (Lookup::Addresses(name) | Lookup::CanonicalNames(name)) = &lookup else {
+            unreachable!("{lookup:?}: there is no proxy");
+        };
         self.lookups.push((at, name.clone()));
         let result = match self.names.get(name) {
             Some(Names::Never) => return,
@@ -408,7 +410,7 @@ impl Network {
         };
         let found = match &lookup {
             Lookup::Addresses(_) => Found::Addresses(result),
-            Lookup::CanonicalNames(_) => Found::CanonicalNames(
+            _ => Found::CanonicalNames(
                 result.map(|all| all.iter().map(ToString::to_string).collect()),
             ),
         };

@@ -28,7 +28,7 @@ pub(super) fn security(values: &ClientValues, given: Option<Sasl>) -> Result<Sec
             "security_protocol = SASL_PLAINTEXT with sasl_mechanism = PLAIN: the password goes over the network in the clear"
         );
     }
-    Ok(Security { tls, sasl })
+    Ok(Security { proxy: values.proxy_url.clone(), tls, sasl })
 }
 
 fn tls(values: &ClientValues) -> Result<TlsContext> {

@@ -107,6 +107,13 @@ macro_rules! client_options {
             /// its canonical name, as Kerberos and TLS may need it. Or a [`DnsLookup`].
             client_dns_lookup: DnsLookup = "use_all_dns_ips";
 
+            /// A proxy through which all brokers are reached, as in `socks5://proxy.example:1080`, with a name and a password before
+            /// the host where it wants them: `socks5://name:password@…`, percent-encoded.
+            ///
+            /// With `socks5` the client looks up the brokers' names, with `socks5h` and `http` (CONNECT) the proxy does. TLS, where it is
+            /// spoken, is spoken with the broker, through the proxy.
+            proxy_url: Option<Proxy> = None, alias socks5_proxy;
+
             /// How brokers are spoken with: `"PLAINTEXT"`, `"SSL"`, `"SASL_PLAINTEXT"` or `"SASL_SSL"`, or a [`SecurityProtocol`].
             ///
             /// Unlike kafka-python, options of TLS or SASL that have no effect with it are refused.

@@ -15,8 +15,6 @@ pub(crate) const UNSERVED_BY_CLIENTS: Unserved = Unserved { not_served: NOT_SERV
 
 const NOT_SERVED: &[&str] = &[
     // Security and the way to the brokers.
-    "proxy_url",
-    "socks5_proxy",
     "api_version",
     // Metrics.
     "metric_reporters",

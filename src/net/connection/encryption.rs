@@ -94,7 +94,7 @@ impl Connection {
             match session.read(space) {
                 Ok(Some(0)) => {
                     let text = "the broker closed the connection";
-                    return Err(self.failure(io::ErrorKind::UnexpectedEof, text));
+                    return Err(self.hang_up(io::Error::new(io::ErrorKind::UnexpectedEof, text)));
                 }
                 Ok(Some(n)) => self.handle_plain(n, now)?,
                 Ok(None) => return Ok(false),
@@ -106,7 +106,7 @@ impl Connection {
 
     /// Encrypts what is to be sent; what TLS refuses is told with the next call.
     pub(super) fn encrypt(&mut self) {
-        if matches!(self.state, State::Connecting | State::Encrypting) {
+        if matches!(self.state, State::Connecting | State::Tunnelling | State::Encrypting) {
             return;
         }
         let Some(session) = self.encryption.as_mut().and_then(Encryption::session) else { return };

@@ -42,6 +42,7 @@ impl Connection {
                         )
                     })?;
                     let Some(piece) = piece else { return Ok(()) };
+                    self.served = true;
                     let id = self.in_flight.front().expect("the request that is answered").id;
                     self.events.push_back(Event::Fetch { id, piece });
                     if done {
@@ -141,6 +142,7 @@ impl Connection {
             State::Token { .. } => return self.handle_authenticate(&body, version, now),
             _ => {}
         }
+        self.served = true;
         let throttle_time_ms = throttle_time_ms(key, version, &body);
         self.events.push_back(Event::Response { id, version, body, throttle_time_ms });
         Ok(())

@@ -1,9 +1,9 @@
 //! One connection to one broker, as a machine: it is given bytes and the time, and says what to send and when to call again.
 //!
 //! ```text
-//!  Connecting ──▶ Encrypting ──▶ Versions ──▶ Handshake ──▶ Mechanism ⇄ Token ──▶ Ready
-//!      │          (with TLS)                  └────── (with SASL, and again in time) ─┘│
-//!      └──────────────────────── one set-up deadline over all of it ───────────────────┘
+//!  Connecting ──▶ Tunnelling ───▶ Encrypting ──▶ Versions ──▶ Handshake ──▶ Mechanism ⇄ Token ──▶ Ready
+//!      │       (through a proxy)  (with TLS)                  └──── (with SASL, and again in time) ──┘│
+//!      └───────────────────────────── one set-up deadline over all of it ─────────────────────────────┘
 //! ```
 //!
 //! Any failure is final: the owner drops the machine and asks [`Connection::abandon`] which requests went down with it.
@@ -19,10 +19,12 @@ mod authentication;
 mod encryption;
 mod frames;
 mod setup;
+mod tunnelling;
 
 use crate::{
     net::{
         fetch_stream::{FetchPiece, FetchStream},
+        proxy::Tunnel,
         security::Security,
         staging::Staging,
     },
@@ -108,6 +110,7 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
+    Tunnelling,
     Encrypting,
     Versions {
         asked: i16,
@@ -155,8 +158,11 @@ pub struct Connection {
     state: State,
     /// It has been ready: it is not set up any more, whatever it is busy with.
     ready: bool,
+    tunnel: Option<Tunnel>,
     encryption: Option<Encryption>,
     authentication: Option<Authentication>,
+    /// The broker has answered a request.
+    served: bool,
     /// What failed in a command, to be told by the next call that can.
     broken: Option<Failure>,
     ranges: ApiRanges,
@@ -186,8 +192,10 @@ impl Connection {
             client_id,
             state: State::Connecting,
             ready: false,
+            tunnel: None,
             encryption: None,
             authentication: None,
+            served: false,
             broken: None,
             ranges: ApiRanges::default(),
             out: Vec::new(),
@@ -263,10 +271,10 @@ impl Connection {
 
     /// The socket is connected.
     pub fn handle_connected(&mut self, now: Instant) {
-        if self.encryption.is_some() {
-            self.broken = self.begin_tls(now).err();
+        if self.tunnel.is_some() {
+            self.begin_tunnel(now);
         } else {
-            self.ask_versions(self.limits.first_versions, now);
+            self.broken = self.begin(now).err();
         }
     }
 
@@ -275,7 +283,7 @@ impl Connection {
         if self.is_gated() {
             return None;
         }
-        if self.encryption.is_some() {
+        if self.encryption.is_some() && self.tunnel.is_none() {
             return self.encryption.as_mut().and_then(Encryption::space);
         }
         self.plain_space()
@@ -306,6 +314,10 @@ impl Connection {
     /// Where they are no answer to what was asked; the connection is then at its end.
     pub fn handle_read(&mut self, n: usize, now: Instant) -> Result<(), Failure> {
         self.active = now;
+        if self.tunnel.is_some() {
+            self.staging.advance(n);
+            return self.handle_proxy(now);
+        }
         if let Some(encryption) = &mut self.encryption {
             encryption.received(n);
             return self.decrypt(now);
@@ -368,16 +380,17 @@ impl Connection {
     #[must_use]
     pub fn poll_transmit(&self) -> &[u8] {
         match &self.encryption {
-            Some(encryption) => encryption.outgoing(),
-            None => &self.out[self.sent..],
+            Some(encryption) if self.tunnel.is_none() => encryption.outgoing(),
+            _ => &self.out[self.sent..],
         }
     }
 
     /// `n` bytes of [`poll_transmit`](Self::poll_transmit) were written.
     pub fn handle_sent(&mut self, n: usize, now: Instant) {
         self.active = now;
-        if let Some(encryption) = &mut self.encryption {
-            return encryption.handle_sent(n);
+        match &mut self.encryption {
+            Some(encryption) if self.tunnel.is_none() => return encryption.handle_sent(n),
+            _ => {}
         }
         self.sent += n;
         if self.sent == self.out.len() {
@@ -414,6 +427,29 @@ impl Connection {
         const OWN: [i16; 3] =
             [ApiVersionsRequest::KEY, SaslHandshakeRequest::KEY, SaslAuthenticateRequest::KEY];
         self.in_flight.into_iter().filter(|f| !OWN.contains(&f.key)).map(|f| f.id)
+    }
+
+    /// What it means that the socket failed, or was closed by the peer, just now.
+    #[must_use]
+    pub fn hang_up(&self, source: io::Error) -> Failure {
+        let closed = matches!(
+            source.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+        );
+        let hint = match self.state {
+            _ if !closed => "",
+            State::Encrypting => "; does its listener speak TLS?",
+            State::Token { .. } => "; perhaps it does not accept who the client says it is",
+            // What a listener that wants SASL does with whoever does not log in.
+            State::Ready if !self.served => "; does its listener want SASL?",
+            _ => "",
+        };
+        match hint {
+            "" => Failure { step: self.step(), source, refused: false },
+            hint => self.failure(source.kind(), format!("{source}{hint}")),
+        }
     }
 
     // What is known
@@ -467,6 +503,7 @@ impl Connection {
     pub fn step(&self) -> &'static str {
         match self.state {
             State::Connecting => "connecting",
+            State::Tunnelling => "connecting through the proxy",
             State::Encrypting => "TLS handshake",
             State::Handshake | State::Mechanism | State::Token { .. } => "authenticating",
             State::Versions { .. } => "waiting for the answer to ApiVersions",

@@ -11,14 +11,16 @@ mod native;
 #[cfg(not(any(windows, target_vendor = "apple")))]
 mod openssl;
 mod pipe;
+#[cfg(any(windows, target_vendor = "apple", test))]
+mod system;
 
 pub(crate) use files::TlsFiles;
-#[cfg(any(windows, target_vendor = "apple"))]
-use native as backend;
 pub use native::SslContext;
 #[cfg(not(any(windows, target_vendor = "apple")))]
 use openssl as backend;
 use pipe::Pipe;
+#[cfg(any(windows, target_vendor = "apple"))]
+use system as backend;
 
 /// How TLS is spoken with every broker; shared by its clones.
 #[derive(Clone)]
