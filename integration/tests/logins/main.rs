@@ -1,8 +1,12 @@
 //! Logging in at real brokers by every mechanism, and what those may do who are in.
 mod acls;
 mod carried;
+#[path = "../following/mod.rs"]
+mod following;
+mod options;
 mod passwords;
 mod refused;
+mod renewed;
 
 use std::sync::OnceLock;
 
@@ -12,7 +16,7 @@ const PROTOCOLS: [&str; 2] = ["SASL_PLAINTEXT", "SASL_SSL"];
 const PASSWORD: &str = "alice-secret";
 
 /// One node with a Kerberos realm. Everybody may do everything but for `bob`, who has just the rights that tests give him.
-/// PLAINONLY has one mechanism; at REAUTH one has to log in again every two seconds.
+/// PLAINONLY has one mechanism; at REAUTH one has to log in again every two seconds, at REAUTH5 every five.
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
@@ -26,6 +30,8 @@ fn cluster() -> &'static Cluster {
             .set("listener.name.plainonly.sasl.enabled.mechanisms", "PLAIN")
             .listener("REAUTH", "SASL_PLAINTEXT")
             .set("listener.name.reauth.connections.max.reauth.ms", "2000")
+            .listener("REAUTH5", "SASL_SSL")
+            .set("listener.name.reauth5.connections.max.reauth.ms", "5000")
             .start()
     })
 }

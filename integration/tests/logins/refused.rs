@@ -1,6 +1,4 @@
 //! Who is not let in: the error comes from `build()`, soon, though the broker lets each wait for half a second, and says why.
-use std::path::Path;
-
 use kafka_blocking::Error;
 use kafka_blocking_integration::{Login, assert_says, refusal, unsecured_token};
 
@@ -90,40 +88,6 @@ fn fault_275_a_provider_of_tokens_that_fails_is_quoted_and_one_that_blocks_is_gi
 }
 
 #[test]
-fn fault_275_without_a_ticket_or_a_key_kerberos_says_that_there_is_none() {
-    let said = kerberos(&login("SASL_SSL", "GSSAPI"), &[]);
-    assert_says(&said, &[&cluster().bootstrap_of("SASL_SSL"), "authenticating", "GSSAPI"]);
-    assert_says(&said.to_lowercase(), &["no kerberos credentials"]);
-}
-
-#[test]
-fn option_sasl_kerberos_service_name_and_the_others_name_who_the_broker_is() {
-    let keytab = cluster().kerberos().keytab;
-    let key: [(&str, &Path); 1] = [("KRB5_CLIENT_KTNAME", &keytab)];
-    let login = || login("SASL_PLAINTEXT", "GSSAPI");
-    for (option, value) in [
-        ("sasl_kerberos_service_name", "other"),
-        ("sasl_kerberos_domain_name", "other.example"),
-        ("sasl_kerberos_name", "other@localhost"),
-    ] {
-        let said = kerberos(&login().set(option, value), &key);
-        assert_says(
-            &said,
-            &[&cluster().bootstrap_of("SASL_PLAINTEXT"), "authenticating", "GSSAPI"],
-        );
-        assert_says(&said, &["not found in Kerberos database"]);
-    }
-    for (option, value) in
-        [("sasl_kerberos_domain_name", "localhost"), ("sasl_kerberos_name", "kafka@localhost")]
-    {
-        cluster().java().create_topic(option, 1, 1, &[]);
-        Login::new(cluster().bootstrap(), &[]).write_with_kafka_python(option, 10);
-        let said = read_by_kerberos(&login().set(option, value), (option, 10), &key);
-        assert_eq!(said["read"], 10, "{option}: {said}");
-    }
-}
-
-#[test]
 fn fault_255_a_listener_with_sasl_and_one_without_are_not_taken_for_each_other() {
     let plain = cluster().bootstrap();
     let login = login("SASL_PLAINTEXT", "PLAIN");
@@ -140,22 +104,4 @@ fn fault_255_a_listener_with_sasl_and_one_without_are_not_taken_for_each_other()
 /// The same at another listener.
 fn at_another(login: &Login, listener: &str) -> Login {
     login.clone().at(&cluster().bootstrap_of(listener))
-}
-
-/// Why somebody is not let in by Kerberos.
-fn kerberos(login: &Login, environment: &[(&str, &Path)]) -> String {
-    let said = read_by_kerberos(login, ("none", 1), environment);
-    assert_eq!(said["kind"], "AuthenticationFailed", "{said}");
-    said["error"].as_str().expect("text").to_owned()
-}
-
-fn read_by_kerberos(
-    login: &Login,
-    (topic, records): (&str, usize),
-    environment: &[(&str, &Path)],
-) -> serde_json::Value {
-    let _logs = cluster().logs_on_failure();
-    let program = env!("CARGO_BIN_EXE_group_reader");
-    let realm = cluster().kerberos();
-    login.read_in_a_process(program, (topic, topic, records), &realm, environment)
 }
