@@ -1,12 +1,12 @@
 //! Logging in at real brokers by every mechanism, and what those may do who are in.
 mod acls;
+mod aging;
 mod carried;
 #[path = "../following/mod.rs"]
 mod following;
 mod options;
 mod passwords;
 mod refused;
-mod renewed;
 
 use std::sync::OnceLock;
 
