@@ -36,7 +36,8 @@
 //! - A group hands every record out at least once, no partition has two owners, and nothing is committed that the program
 //!   has not come back from.
 //!
-//! [Positions, resets and delivery](guide::positions) and [groups, rebalances and commits](guide::groups) say it at length.
+//! [Positions, resets and delivery](guide::positions) and [groups, rebalances and commits](guide::groups) say it at length;
+//! [TLS, SASL and proxies](guide::security) have a page of their own.
 //!
 //! This version reads from brokers of Kafka 0.11 and later, alone or in a group of the classic protocol. Options that it does
 //! not serve are refused when the consumer is built, with an error that says so.
@@ -44,6 +45,9 @@
 //! # Features
 //!
 //! `gzip`, `snappy`, `lz4` and `zstd`, all on by default: each reads batches that are compressed so.
+//!
+//! `tls`, on by default: brokers are spoken with in TLS, by OpenSSL (Debian: `libssl-dev` and `pkg-config` to build) where the
+//! operating system has none of its own.
 //!
 //! `serde`, off by default: [`TopicPartition`], [`OffsetAndMetadata`] and [`OffsetAndTimestamp`] can be kept outside Kafka.
 //!
@@ -95,6 +99,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/groups.md")]
     pub mod groups {}
+
+    #[doc = include_str!("../docs/security.md")]
+    pub mod security {}
 }
 
 /// What the setters of a builder take, and the types that those values become.

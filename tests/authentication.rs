@@ -15,12 +15,14 @@ use kafka_blocking::{
         sasl_authenticate::SaslAuthenticateRequest, sasl_handshake::SaslHandshakeRequest,
     },
 };
-use scripted_broker::ScriptedBroker;
+use scripted_broker::{ScriptedBroker, watch_logs};
 
 /// Long enough for any attempt of a busy machine, and far less than the time-outs of a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Whatever is done with it, nobody logs a secret.
 fn broker() -> ScriptedBroker {
+    watch_logs();
     let broker = ScriptedBroker::start();
     broker.create_topic("t", 1);
     broker.append("t", 0, ["a", "b", "c"]);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use kafka_blocking::{ConsumerBuilder, KafkaConsumer};
+use scripted_broker::watch_logs;
 use serde_json::{Map, Value, json};
 
 use crate::{child::output_of, cluster::Kerberos, python};
@@ -49,8 +50,9 @@ impl Login {
         self
     }
 
-    /// A consumer that reads from the earliest record on.
+    /// A consumer that reads from the earliest record on; nobody may log a secret from now on.
     pub fn consumer(&self) -> ConsumerBuilder {
+        watch_logs();
         let mut builder = KafkaConsumer::builder()
             .bootstrap_servers(self.servers.as_str())
             .auto_offset_reset("earliest");

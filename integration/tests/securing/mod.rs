@@ -6,6 +6,8 @@ use kafka_blocking_integration::{
     tls_front::{Serving, TlsFront},
 };
 
+use scripted_broker::watch_logs;
+
 const RECORDS: i64 = 3;
 
 /// A broker with a topic `t` of three records, and what stands in front of it.
@@ -18,6 +20,7 @@ pub(crate) struct Bed {
 impl Bed {
     /// Shows whatever this makes.
     pub(crate) fn with(serving: impl FnOnce(&Authority) -> Serving) -> Self {
+        watch_logs();
         let authority = Authority::new("Trusted");
         let broker = ScriptedBroker::start();
         broker.create_topic("t", 1);
