@@ -76,6 +76,7 @@ public final class Tool {
             case "consumer-sources": return consumers.sources(command);
             case "consumer-close": return consumers.close(command);
             case "bytes-out": return Metrics.bytesOut(command);
+            case "sessions": return Metrics.sessions(command);
             case "start-writer": return start(bootstrap, command);
             case "stop-writer": return writers.remove(command.path("topic").asText()).stop();
             case "acknowledged": return writers.get(command.path("topic").asText()).acknowledged();

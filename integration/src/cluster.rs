@@ -9,7 +9,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{child::Child, java::JavaTool, proxy::Proxy};
+use crate::{
+    child::Child,
+    java::{JavaTool, Sessions},
+    proxy::Proxy,
+};
 
 /// Real brokers on loopback, on free ports, with data folders of their own; gone when this is dropped, or when the
 /// test process ends in any way.
@@ -94,6 +98,11 @@ impl Cluster {
     /// How many bytes of a topic a node says that it has sent to consumers; a paused one says nothing.
     pub fn bytes_out(&self, node: i32, topic: &str) -> i64 {
         self.java().bytes_out(self.pid(node), topic)
+    }
+
+    /// How often clients have logged in at a listener of a node, by its own count since it started.
+    pub fn sessions(&self, node: i32, listener: &str) -> Sessions {
+        self.java().sessions(self.pid(node), listener)
     }
 
     /// Ends a node at once (SIGKILL), as a power cut would.

@@ -27,7 +27,7 @@ pub use crate::{
     group_log::Rebalance,
     java::{
         Acknowledged, GroupMember, GroupState, JavaConsumer, JavaFailure, JavaRecord, JavaTool,
-        Lookups, Offsets, PartitionState, Resource, Sources, TimeLookup,
+        Lookups, Offsets, PartitionState, Resource, Sessions, Sources, TimeLookup,
     },
     login::{Login, unsecured_token},
     ours::{Way, by_partition, lookups, open},

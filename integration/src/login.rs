@@ -35,6 +35,13 @@ impl Login {
         self
     }
 
+    /// The same at other servers.
+    #[must_use]
+    pub fn at(mut self, servers: &str) -> Self {
+        servers.clone_into(&mut self.servers);
+        self
+    }
+
     /// With one more option, or another value of one.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
@@ -66,7 +73,8 @@ impl Login {
     pub fn write_with_kafka_python(&self, topic: &str, records: usize) {
         let mut options = Map::new();
         for (name, value) in &self.options {
-            options.insert(name.clone(), value.as_str().into());
+            let number = value.parse::<u64>().map(Value::from);
+            options.insert(name.clone(), number.unwrap_or_else(|_| value.as_str().into()));
         }
         let servers: Vec<&str> = self.servers.split(',').collect();
         options.insert("bootstrap_servers".to_owned(), json!(servers));
@@ -123,7 +131,8 @@ impl Login {
             "group": group, "records": records});
         let process = Command::new(program)
             .arg(settings.to_string())
-            .env_remove("KRB5CCNAME")
+            // Not that of whoever runs the tests.
+            .env("KRB5CCNAME", "MEMORY:")
             .env("KRB5_CONFIG", &realm.configuration)
             .envs(more.iter().copied())
             .stdin(Stdio::null())

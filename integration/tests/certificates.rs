@@ -1,9 +1,13 @@
 //! Which certificates of brokers are accepted, and what is said of the others.
 mod securing;
 
-use std::path::PathBuf;
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
-use kafka_blocking::{KafkaConsumer, Result};
+use kafka_blocking::{KafkaConsumer, Resolver, Result};
 use kafka_blocking_integration::{
     assert_says,
     certificates::{Authority, Subject},
@@ -56,6 +60,27 @@ fn fault_249_a_name_among_others_an_address_and_a_common_name_alone_are_accepted
     let ca = bed.authority.pem();
     let address = format!("127.0.0.1:{}", bed.front.port());
     read(&build(&address, "SSL", &[("ssl_cafile", &ca)]).unwrap());
+}
+
+#[test]
+fn fault_249_a_wildcard_stands_for_one_label() {
+    let bed = showing(&Subject::new("brokers").dns("*.brokers.example"));
+    bed.broker.set_advertised(1, "b-1.brokers.example", bed.front.port());
+    read(&named(&bed, "b-2.brokers.example").unwrap());
+    for name in ["brokers.example", "a.b.brokers.example", "b.other.example"] {
+        let address = format!("{name}:{}", bed.front.port());
+        let said = refusal(&address, "TLS handshake", || named(&bed, name));
+        assert_says(&said, &["ostname mismatch", name, "*.brokers.example"]);
+    }
+}
+
+#[test]
+fn fault_250_a_dot_at_the_end_of_a_host_is_in_no_certificate_and_not_asked_for() {
+    let bed = showing(&Subject::new("b-1").dns("b-1.brokers.example"));
+    bed.broker.set_advertised(1, "b-1.brokers.example.", bed.front.port());
+    read(&named(&bed, "b-1.brokers.example.").unwrap());
+    let names = bed.front.names();
+    assert!(names.len() > 1 && names.iter().all(|name| name == "b-1.brokers.example"), "{names:?}");
 }
 
 #[test]
@@ -230,6 +255,24 @@ fn a_broker_that_says_another_name_of_itself_is_asked_for_a_certificate_of_that_
 /// A broker that shows a certificate that a trusted authority has given this subject.
 fn showing(subject: &Subject) -> Bed {
     Bed::with(|authority| Serving::new(&authority.issue(subject)))
+}
+
+/// Tries to reach a broker by a name that stands for this machine here only.
+fn named(bed: &Bed, name: &str) -> Result<KafkaConsumer> {
+    struct Here;
+    impl Resolver for Here {
+        fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+        }
+    }
+    KafkaConsumer::builder()
+        .bootstrap_servers(format!("{name}:{}", bed.front.port()))
+        .resolver(Here)
+        .security_protocol("SSL")
+        .ssl_cafile(bed.authority.pem())
+        .auto_offset_reset("earliest")
+        .topics("t")
+        .build()
 }
 
 fn next(consumer: &KafkaConsumer) -> Result<i64> {

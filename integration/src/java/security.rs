@@ -12,6 +12,19 @@ pub enum Resource<'a> {
     Group(&'a str),
 }
 
+/// How often clients have logged in at a listener of a node, by its own count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// At the beginning of a connection.
+    pub begun: u64,
+    /// Later.
+    pub renewed: u64,
+    /// In vain.
+    pub refused: u64,
+    /// Connections of all listeners that were closed because nobody renewed their sessions.
+    pub killed: u64,
+}
+
 impl JavaTool {
     /// Gives a user rights, such as `READ` and `DESCRIBE`; brokers heed them soon.
     pub fn allow(&self, user: &str, resource: Resource<'_>, operations: &[&str]) {
@@ -28,6 +41,17 @@ impl JavaTool {
         self.ask(
             json!({"do": "password", "mechanism": mechanism, "user": user, "password": password}),
         );
+    }
+
+    pub(crate) fn sessions(&self, pid: u32, listener: &str) -> Sessions {
+        let answer = self.ask(json!({"do": "sessions", "pid": pid, "listener": listener}));
+        let count = |name: &str| answer[name].as_u64().expect("the Java tool says so");
+        Sessions {
+            begun: count("successful-authentication"),
+            renewed: count("successful-reauthentication"),
+            refused: count("failed-authentication") + count("failed-reauthentication"),
+            killed: count("killed"),
+        }
     }
 
     fn rights(&self, give: bool, user: &str, resource: Resource<'_>, operations: &[&str]) {

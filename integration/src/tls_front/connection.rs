@@ -5,16 +5,20 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
 
-use openssl::ssl::{ErrorCode, Ssl, SslAcceptor, SslStream};
+use openssl::ssl::{ErrorCode, NameType, Ssl, SslAcceptor, SslStream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::flights::{Fault, Flights};
+use super::{
+    Seen,
+    flights::{Fault, Flights},
+    lock,
+};
 
 /// A connection that a thread serves.
 #[derive(Debug)]
@@ -36,14 +40,14 @@ impl Connection {
         target: SocketAddr,
         acceptor: SslAcceptor,
         fault: Fault,
-        forwarded: Arc<AtomicU64>,
+        seen: Arc<Seen>,
     ) -> Self {
         let socket = client.try_clone().expect("there are file descriptors");
         let orders = Arc::new(Orders::default());
         let theirs = Arc::clone(&orders);
         thread::spawn(move || {
             // That a connection ends is the client's to notice.
-            let _ = serve(client, target, &acceptor, fault, &forwarded, &theirs);
+            let _ = serve(client, target, &acceptor, fault, &seen, &theirs);
             theirs.over.store(true, Ordering::SeqCst);
         });
         Self { socket, orders }
@@ -69,7 +73,7 @@ fn serve(
     target: SocketAddr,
     acceptor: &SslAcceptor,
     fault: Fault,
-    forwarded: &AtomicU64,
+    seen: &Seen,
     orders: &Orders,
 ) -> io::Result<()> {
     client.set_nonblocking(true)?;
@@ -77,6 +81,8 @@ fn serve(
     let ssl = Ssl::new(acceptor.context())?;
     let mut tls = SslStream::new(ssl, Flights::new(client, fault))?;
     wait_for(orders, &mut tls, SslStream::accept)?;
+    let name = tls.ssl().servername(NameType::HOST_NAME).unwrap_or_default();
+    lock(&seen.names).push(name.to_owned());
     let mut broker = TcpStream::connect(target)?;
     broker.set_nodelay(true)?;
     broker.set_nonblocking(true)?;
@@ -86,7 +92,7 @@ fn serve(
         match tls.ssl_read(&mut space) {
             Ok(n) => {
                 is_dry = false;
-                forwarded.fetch_add(n as u64, Ordering::SeqCst);
+                seen.bytes.fetch_add(n as u64, Ordering::SeqCst);
                 write_all(&mut broker, &space[..n])?;
             }
             Err(error) if is_waiting(&error) => {}

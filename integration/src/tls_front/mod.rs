@@ -102,13 +102,20 @@ pub struct TlsFront {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What clients have said through TLS.
+#[derive(Debug, Default)]
+struct Seen {
+    bytes: AtomicU64,
+    names: Mutex<Vec<String>>,
+}
+
 #[derive(Debug)]
 struct Shared {
     target: SocketAddr,
     serving: Mutex<Serving>,
     open: Mutex<Vec<Connection>>,
     arrived: AtomicU64,
-    forwarded: Arc<AtomicU64>,
+    seen: Arc<Seen>,
     ended: AtomicBool,
 }
 
@@ -126,7 +133,7 @@ impl TlsFront {
             serving: Mutex::new(serving),
             open: Mutex::default(),
             arrived: AtomicU64::new(0),
-            forwarded: Arc::default(),
+            seen: Arc::default(),
             ended: AtomicBool::new(false),
         });
         let theirs = Arc::clone(&shared);
@@ -174,7 +181,13 @@ impl TlsFront {
     /// How many bytes clients have sent through TLS.
     #[must_use]
     pub fn forwarded(&self) -> u64 {
-        self.shared.forwarded.load(Ordering::SeqCst)
+        self.shared.seen.bytes.load(Ordering::SeqCst)
+    }
+
+    /// The names by which clients have asked for it (SNI), after each handshake.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.shared.seen.names).clone()
     }
 }
 
@@ -195,8 +208,8 @@ impl Shared {
         self.arrived.fetch_add(1, Ordering::SeqCst);
         let serving = lock(&self.serving).clone();
         let acceptor = serving.acceptor().expect("OpenSSL takes what a test wants");
-        let forwarded = Arc::clone(&self.forwarded);
-        let connection = Connection::start(client, self.target, acceptor, serving.fault, forwarded);
+        let seen = Arc::clone(&self.seen);
+        let connection = Connection::start(client, self.target, acceptor, serving.fault, seen);
         let mut open = lock(&self.open);
         open.retain(|connection| !connection.is_over());
         open.push(connection);

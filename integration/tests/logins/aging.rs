@@ -1,0 +1,50 @@
+//! Sessions that the broker ends after five seconds, if they are not renewed, under load.
+use std::{env, thread, time::Duration};
+
+use super::{
+    PASSWORD, at, cluster,
+    following::{Following, assert_each_once_in_order},
+};
+
+const PARTITIONS: i32 = 6;
+const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+
+/// Seconds of load: 20, or `REAUTH_SECONDS`, by `integration/long reauth`.
+fn seconds() -> u64 {
+    env::var("REAUTH_SECONDS").map_or(20, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn fault_271_sessions_are_renewed_under_load_and_nothing_is_lost_or_comes_twice() {
+    let _logs = cluster().logs_on_failure();
+    let java = cluster().java();
+    let topic = "renewed";
+    java.create_topic(topic, PARTITIONS, 1, &[]);
+    let readers = MECHANISMS.map(|mechanism| {
+        let login = at("REAUTH5", "SASL_SSL").set("sasl_mechanism", mechanism);
+        let login = match mechanism {
+            "OAUTHBEARER" => login.with_tokens_of("alice"),
+            _ => login.set("sasl_plain_username", "alice").set("sasl_plain_password", PASSWORD),
+        };
+        Following::start(login.consumer().topics(topic).group_id(format!("renewed-{mechanism}")))
+    });
+    java.start_writer(topic, PARTITIONS, 2_000);
+    let before = cluster().sessions(1, "REAUTH5");
+    thread::sleep(Duration::from_secs(seconds()));
+    let acknowledged = java.stop_writer(topic);
+    assert!(acknowledged.len() > 1_000 * usize::try_from(seconds()).unwrap(), "it wrote on");
+    for reader in readers {
+        assert_each_once_in_order(&acknowledged, &reader.finish(acknowledged.len()));
+    }
+    let sessions = cluster().sessions(1, "REAUTH5");
+    // Each consumer has two or three connections, and renews on each, every five seconds.
+    let renewals = 2 * MECHANISMS.len() as u64 * (seconds() / 5 - 1);
+    assert!(sessions.renewed - before.renewed >= renewals, "{before:?} {sessions:?}");
+    assert_eq!((sessions.refused, sessions.killed), (0, 0), "{sessions:?}");
+    // No connection was made anew instead.
+    assert!(
+        sessions.begun - before.begun <= 2 * MECHANISMS.len() as u64,
+        "{before:?} {sessions:?}"
+    );
+    println!("{} records, {sessions:?}", acknowledged.len());
+}
