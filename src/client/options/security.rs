@@ -86,7 +86,7 @@ fn sasl(values: &ClientValues, given: Option<Sasl>) -> Result<Sasl> {
         }
         (Some(name), None) => name.to_ascii_uppercase(),
         (None, None) => {
-            let protocol = shown(values.security_protocol);
+            let protocol = values.security_protocol;
             return refuse(("sasl_mechanism", ""), format!("must be {KNOWN}: {protocol} logs in"));
         }
     };
@@ -203,16 +203,11 @@ fn no_sasl(
     }
 }
 
-fn shown(protocol: SecurityProtocol) -> String {
-    protocol.to_string().to_ascii_uppercase()
-}
-
 fn useless<T>(
     option: (&'static str, String),
     protocol: SecurityProtocol,
     wanted: &str,
 ) -> Result<T> {
-    let protocol = shown(protocol);
     refuse(
         option,
         format!("has no effect with security_protocol = {protocol}; set that to {wanted}"),
