@@ -161,6 +161,14 @@ fn a_listener_without_sasl_is_told_from_one_with_a_wrong_password() {
 }
 
 #[test]
+fn who_does_not_log_in_where_everybody_has_to_is_asked_whether_that_is_so() {
+    let broker = broker();
+    let plain = builder(&broker).security_protocol("PLAINTEXT").bootstrap_timeout_ms(400);
+    let error = plain.build().unwrap_err();
+    assert!(error.to_string().contains("does its listener want SASL?"), "{error}");
+}
+
+#[test]
 fn fault_266_a_broker_that_closes_in_a_step_is_named_with_the_step() {
     let steps: [(&str, Script); 3] = [
         ("ApiVersions", |b| b.on::<ApiVersionsRequest>().close()),

@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 
+use super::security::TlsFiles;
 use crate::{
     error::Result,
-    options::{FromText, Pem, Refused, Secret, Setting, checks::refuse},
+    options::{FromText, Refused, Setting, checks::refuse},
 };
 
 /// There is none.
@@ -23,16 +24,10 @@ pub struct Refusal(pub(super) String);
 #[derive(Clone, Debug)]
 pub struct SslContext(Infallible);
 
-/// The values of the options `ssl_*`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TlsFiles {
-    pub(crate) check_hostname: bool,
-    pub(crate) cafile: Option<Pem>,
-    pub(crate) certfile: Option<Pem>,
-    pub(crate) keyfile: Option<Pem>,
-    pub(crate) password: Option<Secret>,
-    pub(crate) crlfile: Option<Pem>,
-    pub(crate) ciphers: Option<String>,
+impl Setting<Self> for Option<SslContext> {
+    fn into_value(self) -> Result<Self, Refused> {
+        Ok(self)
+    }
 }
 
 impl FromText for Option<SslContext> {
@@ -58,6 +53,7 @@ impl TlsContext {
     }
 }
 
+#[allow(clippy::needless_pass_by_ref_mut, reason = "as where there is one")]
 impl TlsSession {
     pub(super) fn space(&mut self) -> &mut [u8] {
         match self.0 {}

@@ -5,8 +5,8 @@ use crate::{
     error::Result,
     net::{
         sasl::{OauthBearer, Plain, Sasl, Scram},
-        security::Security,
-        tls::{TlsContext, TlsFiles},
+        security::{Security, TlsFiles},
+        tls::TlsContext,
     },
     options::{Pem, Secret, checks::refuse},
 };

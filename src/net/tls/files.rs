@@ -4,20 +4,8 @@ use std::fs;
 
 use crate::{
     error::Result,
-    options::{Pem, Secret, checks::refuse},
+    options::{Pem, checks::refuse},
 };
-
-/// The values of the options, before anything is read.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TlsFiles {
-    pub(crate) check_hostname: bool,
-    pub(crate) cafile: Option<Pem>,
-    pub(crate) certfile: Option<Pem>,
-    pub(crate) keyfile: Option<Pem>,
-    pub(crate) password: Option<Secret>,
-    pub(crate) crlfile: Option<Pem>,
-    pub(crate) ciphers: Option<String>,
-}
 
 /// What an option names, read.
 pub(super) struct Loaded<'a> {

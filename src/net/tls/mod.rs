@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use crate::error::Result;
+use crate::{error::Result, net::security::TlsFiles};
 
 #[cfg(not(any(windows, target_vendor = "apple")))]
 mod certificate;
@@ -14,7 +14,6 @@ mod pipe;
 #[cfg(any(windows, target_vendor = "apple", test))]
 mod system;
 
-pub(crate) use files::TlsFiles;
 pub use native::SslContext;
 #[cfg(not(any(windows, target_vendor = "apple")))]
 use openssl as backend;

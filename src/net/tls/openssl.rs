@@ -19,12 +19,10 @@ use openssl::{
     },
 };
 
-use super::{
-    Backend, Pipe, Refusal, Session, certificate,
-    files::{Loaded, TlsFiles},
-};
+use super::{Backend, Pipe, Refusal, Session, certificate, files::Loaded};
 use crate::{
     error::Result,
+    net::security::TlsFiles,
     options::{Secret, checks::refuse},
 };
 

@@ -2,12 +2,8 @@
 
 use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 
-use super::{
-    Backend, Pipe, Refusal, Session,
-    files::{Loaded, TlsFiles},
-    native::SslContext,
-};
-use crate::{error::Result, options::checks::refuse};
+use super::{Backend, Pipe, Refusal, Session, files::Loaded, native::SslContext};
+use crate::{error::Result, net::security::TlsFiles, options::checks::refuse};
 
 /// What connections are made from.
 pub(super) struct Connector(SslContext);
