@@ -7,7 +7,7 @@ use kafka_blocking_integration::{Login, assert_says};
 use super::{at, cluster};
 
 #[test]
-fn fault_272_and_263_a_changed_password_ends_the_session_and_a_repaired_one_begins_it_again() {
+fn fault_272_a_changed_password_ends_the_session_and_a_repaired_one_begins_it_again() {
     let _logs = cluster().logs_on_failure();
     set_password("carol", "carol-secret");
     let (topic, address) = ("passwords", cluster().bootstrap_of("REAUTH"));
@@ -39,6 +39,20 @@ fn fault_272_and_263_a_changed_password_ends_the_session_and_a_repaired_one_begi
     set_password("carol", "carol-secret");
     assert_eq!(read(&consumer, 10), (10..20).collect::<Vec<_>>());
     consumer.close().unwrap();
+}
+
+#[test]
+fn fault_263_a_password_that_is_put_right_at_the_broker_lets_in_who_was_refused() {
+    let _logs = cluster().logs_on_failure();
+    let login = scram("erin", "erin-secret");
+    set_password("erin", "mistyped-secret");
+    let error = login.consumer().build().unwrap_err();
+    assert!(matches!(error, Error::AuthenticationFailed { .. }), "{error:?}");
+    set_password("erin", "erin-secret");
+    assert_is_let_in(&login);
+    // Or in the client.
+    set_password("erin", "another-secret");
+    assert_is_let_in(&login.set("sasl_plain_password", "another-secret"));
 }
 
 #[test]
