@@ -170,7 +170,8 @@ fn fault_256_no_cipher_in_common_is_said() {
 fn fault_257_an_end_with_or_without_a_goodbye_is_a_disconnect_and_nothing_is_lost() {
     for version in VERSIONS {
         let bed = Bed::with(|a| Serving::new(&a.issue(&Subject::localhost())).only(version));
-        let consumer = bed.build(&[("auto_offset_reset", "none")]).unwrap();
+        let options = [("auto_offset_reset", "none"), ("reconnect_backoff_ms", "5")];
+        let consumer = bed.build(&options).unwrap();
         consumer.unsubscribe().unwrap();
         consumer.assign([("t", 0)]).unwrap();
         consumer.seek(("t", 0), 0).unwrap();
