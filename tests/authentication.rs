@@ -17,6 +17,9 @@ use kafka_blocking::{
 };
 use scripted_broker::{ScriptedBroker, watch_logs};
 
+/// What a broker is told to do.
+type Script = fn(&ScriptedBroker);
+
 /// Long enough for any attempt of a busy machine, and far less than the time-outs of a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -159,7 +162,7 @@ fn a_listener_without_sasl_is_told_from_one_with_a_wrong_password() {
 
 #[test]
 fn fault_266_a_broker_that_closes_in_a_step_is_named_with_the_step() {
-    let steps: [(&str, fn(&ScriptedBroker)); 3] = [
+    let steps: [(&str, Script); 3] = [
         ("ApiVersions", |b| b.on::<ApiVersionsRequest>().close()),
         ("authenticating", |b| b.on::<SaslHandshakeRequest>().close()),
         ("authenticating", |b| b.on::<SaslAuthenticateRequest>().close()),
@@ -179,7 +182,7 @@ fn fault_266_a_broker_that_closes_in_a_step_is_named_with_the_step() {
 
 #[test]
 fn a_broker_that_stalls_in_a_step_is_named_with_the_step() {
-    let steps: [(&str, fn(&ScriptedBroker)); 3] = [
+    let steps: [(&str, Script); 3] = [
         ("ApiVersions", |b| b.on::<ApiVersionsRequest>().silence()),
         ("authenticating", |b| b.on::<SaslHandshakeRequest>().silence()),
         ("authenticating", |b| b.on::<SaslAuthenticateRequest>().silence()),
@@ -220,6 +223,17 @@ fn fault_267_a_broker_that_knows_only_bare_messages_is_logged_in_to() {
         !handshakes.is_empty()
             && handshakes.iter().all(|(request, _)| request.header.api_version == 0)
     );
+}
+
+#[test]
+fn fault_284_what_a_broker_says_of_a_failure_is_escaped() {
+    let broker = broker();
+    broker.on::<SaslAuthenticateRequest>().rewrite(|response| {
+        response.error_code = 58;
+        response.error_message = Some("\x1b[31mred\nand a second line".to_owned());
+    });
+    let (_, _, reason) = refusal(&refused(alice(&broker)));
+    assert_eq!(reason, "PLAIN: \\u{1b}[31mred\\nand a second line");
 }
 
 // Other mechanisms

@@ -179,16 +179,10 @@ impl KafkaClient {
         if failure.is_garbled() {
             log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
         }
-        if failure.refused {
-            log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
-            let error = Error::AuthenticationFailed {
-                node: node.host.to_string().into(),
-                step: failure.step,
-                reason: failure.source.to_string().into(),
-            };
-            self.refusals.insert(key, error);
-        }
         node.lost(failure, lost);
+        if failure.refused {
+            self.note_refusal(key, failure);
+        }
         // At another address the same broker says the same, and too many wrong passwords lock an account.
         if was_ready || failure.refused {
             self.back_off(key, now)

@@ -17,7 +17,6 @@ use crate::{
         connection::{Connection, Event, Failure, RequestId, later},
         fetch_stream::FetchPiece,
         resolver::{Found, Lookup},
-        sasl::{SaslCall, SaslReply},
         servers::HostPort,
     },
     protocol::Request,
@@ -32,6 +31,7 @@ pub mod metadata;
 mod node;
 pub mod options;
 pub mod pattern;
+mod refusals;
 mod routes;
 
 pub use node::{ConnectionId, NodeKey, Role};
@@ -350,14 +350,6 @@ impl KafkaClient {
         self.settle(id, result, now);
     }
 
-    /// A step of a mechanism was run.
-    pub fn handle_authenticated(&mut self, id: ConnectionId, reply: SaslReply, now: Instant) {
-        // The connection may be gone: the step took too long, or the broker has closed it.
-        let Some((_, connection)) = self.connections.get_mut(&id) else { return };
-        let result = connection.handle_authenticated(reply, now);
-        self.settle(id, result, now);
-    }
-
     /// A connection was told something: what has come of it.
     fn settle(&mut self, id: ConnectionId, result: Result<(), Failure>, now: Instant) {
         while let Some((key, connection)) = self.connections.get_mut(&id) {
@@ -418,16 +410,6 @@ impl KafkaClient {
     /// What has happened, in order.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
         self.events.pop_front()
-    }
-
-    /// The step that [`Command::Authenticate`] is about.
-    pub fn take_call(&mut self, id: ConnectionId) -> Option<SaslCall> {
-        self.connections.get_mut(&id)?.1.take_call()
-    }
-
-    /// An error that users have to know: a broker refuses us, or we it. Each attempt gives one.
-    pub fn poll_refusal(&mut self) -> Option<Error> {
-        self.refusals.pop_first().map(|(_, error)| error)
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something.
@@ -512,12 +494,6 @@ impl KafkaClient {
     #[must_use]
     pub fn is_gated(&self, key: NodeKey) -> bool {
         self.open(key).is_some_and(Connection::is_gated)
-    }
-
-    /// Whether every node was tried, without success, and none is being tried.
-    #[must_use]
-    pub fn is_hopeless(&self) -> bool {
-        self.nodes.values().all(|n| n.link == Link::Idle && n.backoff.failures() > 0)
     }
 
     /// Whether any connection is ready.

@@ -30,7 +30,7 @@ closed_set! {
         SaslPlaintext: "sasl_plaintext",
         SaslSsl: "sasl_ssl"
     },
-    "must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    "must be PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL", str::to_ascii_uppercase
 }
 
 impl SecurityProtocol {

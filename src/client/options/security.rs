@@ -23,10 +23,7 @@ pub(super) fn security(values: &ClientValues, given: Option<Sasl>) -> Result<Sec
     if protocol == SecurityProtocol::SaslPlaintext
         && sasl.as_ref().is_some_and(|s| s.name() == "PLAIN")
     {
-        log::warn!(
-            target: "kafka_blocking::net",
-            "security_protocol = SASL_PLAINTEXT with sasl_mechanism = PLAIN: the password goes over the network in the clear"
-        );
+        log::warn!(target: "kafka_blocking::net", "security_protocol = SASL_PLAINTEXT with sasl_mechanism = PLAIN: the password goes over the network in the clear");
     }
     Ok(Security { proxy: values.proxy_url.clone(), tls, sasl })
 }
@@ -45,10 +42,7 @@ fn tls(values: &ClientValues) -> Result<TlsContext> {
         }
     }
     if !values.ssl_check_hostname {
-        log::warn!(
-            target: "kafka_blocking::net",
-            "ssl_check_hostname = false: whoever has any certificate that is trusted can pose as a broker"
-        );
+        log::warn!(target: "kafka_blocking::net", "ssl_check_hostname = false: whoever has any certificate that is trusted can pose as a broker");
     }
     TlsContext::from_files(&TlsFiles {
         check_hostname: values.ssl_check_hostname,
@@ -92,7 +86,7 @@ fn sasl(values: &ClientValues, given: Option<Sasl>) -> Result<Sasl> {
         }
         (Some(name), None) => name.to_ascii_uppercase(),
         (None, None) => {
-            let protocol = shown(values.security_protocol);
+            let protocol = values.security_protocol;
             return refuse(("sasl_mechanism", ""), format!("must be {KNOWN}: {protocol} logs in"));
         }
     };
@@ -209,16 +203,11 @@ fn no_sasl(
     }
 }
 
-fn shown(protocol: SecurityProtocol) -> String {
-    protocol.to_string().to_ascii_uppercase()
-}
-
 fn useless<T>(
     option: (&'static str, String),
     protocol: SecurityProtocol,
     wanted: &str,
 ) -> Result<T> {
-    let protocol = shown(protocol);
     refuse(
         option,
         format!("has no effect with security_protocol = {protocol}; set that to {wanted}"),
