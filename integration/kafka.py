@@ -11,6 +11,7 @@
   kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
   kafka.py member CLIENT SETTINGS      a member of a group by `java` or `kafka-python` (README.md)
   kafka.py python FILE ARGUMENT...     a script of integration/python, with kafka-python and its codecs
+  kafka.py proxy socks5|http [USER PASSWORD]     a real proxy on a free port, until the end of standard input
   kafka.py run VERSION CLASS ARGUMENT...     a class of a release's jars, or of those of the command line: `run tools CLASS`
 
 Needs Python 3.9, Java 17, mvn and openssl: integration/setup installs them. Everything lives in target/kafka.
@@ -18,6 +19,7 @@ Needs Python 3.9, Java 17, mvn and openssl: integration/setup installs them. Eve
 import argparse
 import os
 
+from brokers import proxies
 from brokers.clients import compile_tool, python_environment
 from brokers.cluster import Cluster
 from brokers.common import ROOT
@@ -45,6 +47,8 @@ def main():
                      options=['-Dorg.slf4j.simpleLogger.showDateTime=true'], classes=compile_tool(TOOL_VERSION)))
     elif arguments.verb == 'member':
         replace([str(python_environment()), str(ROOT / 'python' / 'member.py'), arguments.settings])
+    elif arguments.verb == 'proxy':
+        proxies.serve(arguments.kind, arguments.user, arguments.password)
     elif arguments.verb == 'python':
         python = python_environment()
         if arguments.file:
@@ -84,6 +88,10 @@ def parse():
     verb = verbs.add_parser('member')
     verb.add_argument('client', choices=['java', 'kafka-python'])
     verb.add_argument('settings')
+    verb = verbs.add_parser('proxy')
+    verb.add_argument('kind', choices=['socks5', 'http'])
+    verb.add_argument('user', nargs='?')
+    verb.add_argument('password', nargs='?')
     verb = verbs.add_parser('python')
     verb.add_argument('file', nargs='?')
     verb.add_argument('arguments', nargs=argparse.REMAINDER)

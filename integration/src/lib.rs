@@ -7,6 +7,7 @@ pub mod certificates;
 mod child;
 mod cluster;
 mod console;
+mod forward_proxy;
 mod group_log;
 pub mod groups;
 mod java;
@@ -24,6 +25,7 @@ pub use crate::{
     canonical::{Field, PartitionDigest, PartitionDigester, RecordFields, line},
     cluster::{Cluster, ClusterBuilder, Kerberos, LogsOnFailure},
     console::{ConsoleConsumer, Printed, run_console_tool},
+    forward_proxy::ForwardProxy,
     group_log::Rebalance,
     java::{
         Acknowledged, GroupMember, GroupState, JavaConsumer, JavaFailure, JavaRecord, JavaTool,

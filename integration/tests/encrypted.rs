@@ -1,5 +1,6 @@
 //! What becomes of connections that are set up, where TLS stands between the socket and the protocol.
 
+#[allow(dead_code, reason = "one file of helpers serves several of tests")]
 mod securing;
 
 use std::{

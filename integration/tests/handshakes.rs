@@ -170,7 +170,8 @@ fn fault_256_no_cipher_in_common_is_said() {
 fn fault_257_an_end_with_or_without_a_goodbye_is_a_disconnect_and_nothing_is_lost() {
     for version in VERSIONS {
         let bed = Bed::with(|a| Serving::new(&a.issue(&Subject::localhost())).only(version));
-        let consumer = bed.build(&[("auto_offset_reset", "none")]).unwrap();
+        let options = [("auto_offset_reset", "none"), ("reconnect_backoff_ms", "5")];
+        let consumer = bed.build(&options).unwrap();
         consumer.unsubscribe().unwrap();
         consumer.assign([("t", 0)]).unwrap();
         consumer.seek(("t", 0), 0).unwrap();
@@ -182,6 +183,28 @@ fn fault_257_an_end_with_or_without_a_goodbye_is_a_disconnect_and_nothing_is_los
             assert_eq!(record.offset(), offset);
             bed.front.end_all(offset % 2 == 0);
         }
+    }
+}
+
+#[test]
+fn fault_259_what_is_decrypted_already_is_read_without_news_from_the_socket() {
+    for version in VERSIONS {
+        let bed = Bed::with(|a| Serving::new(&a.issue(&Subject::localhost())).only(version));
+        // Answers that end within a record of TLS, at its end, and after several of them.
+        let sizes = [1, 100, 4_000, 15_900, 16_300, 16_384, 16_400, 32_768, 100_000, 1_000_000];
+        for size in sizes {
+            bed.broker.append("t", 0, [vec![b'x'; size]]);
+        }
+        // Whoever waits for news waits for the next answer, which takes this long.
+        let options = [("fetch_max_wait_ms", "4000"), ("max_poll_records", "1")];
+        let consumer = bed.build(&options).unwrap();
+        read(&consumer);
+        let began = Instant::now();
+        for size in sizes {
+            let record = consumer.next().unwrap().unwrap();
+            assert_eq!(record.value().map(<[u8]>::len), Some(size));
+        }
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     }
 }
 

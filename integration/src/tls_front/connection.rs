@@ -57,13 +57,16 @@ impl Connection {
         self.orders.over.load(Ordering::SeqCst)
     }
 
-    /// Ends it.
+    /// Ends it, and waits until it has.
     pub(super) fn end(self, notify: bool) {
         self.orders.notify.store(notify, Ordering::SeqCst);
         self.orders.end.store(true, Ordering::SeqCst);
         if !notify {
             // It may be closed already.
             let _ = self.socket.shutdown(Shutdown::Both);
+        }
+        while !self.is_over() {
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

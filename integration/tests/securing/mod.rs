@@ -55,7 +55,7 @@ impl Bed {
     pub(crate) fn read(&self, options: &[(&str, &str)]) {
         let consumer = self.build(options).expect("the certificate is good");
         read(&consumer);
-        assert!(self.front.forwarded() > 0);
+        assert!(self.front.forwarded() > 0 && self.broker.connections(1) > 0);
     }
 }
 
