@@ -18,6 +18,7 @@ const SOURCES: &[&str] = &[
     include_str!("sockets.rs"),
     include_str!("times.rs"),
     include_str!("../proxies.rs"),
+    include_str!("../../integration/tests/logins/options.rs"),
     include_str!("../../integration/tests/tls_options.rs"),
 ];
 
