@@ -25,13 +25,14 @@ fn fault_272_a_changed_password_ends_the_session_and_a_repaired_one_begins_it_ag
     assert_eq!((&*node, step), (&*address, "authenticating"), "{reason}");
     assert_says(&reason, &["SCRAM-SHA-512", "uthentication failed"]);
     assert!(!reason.contains("secret"), "{reason}");
-    // Every call says so, and the broker is not asked all the time: a second for each answer, and a wait between them.
+    // Every call says so, and the broker is not asked all the time: each of three connections gets its answer after half a
+    // second, and then waits, longer each time.
     let began = Instant::now();
     let mut errors = 0;
     while began.elapsed() < Duration::from_secs(3) {
         errors += usize::from(consumer.poll(Duration::from_millis(50)).is_err());
     }
-    assert!(errors <= 8, "{errors} errors in three seconds");
+    assert!((1..=15).contains(&errors), "{errors} errors in three seconds");
     let call = consumer.end_offsets([(topic, 0)]).unwrap_err().to_string();
     assert_says(&call, &["uthentication failed"]);
 
