@@ -2,14 +2,16 @@
 """Real Kafka brokers on loopback, and the independent clients that the tests compare with.
 
   kafka.py cluster VERSION [--name NAME] [--nodes N] [--heap MB] [--zookeeper] [--set KEY=VALUE]...
-                   [--behind NAME=PORT,PORT...]...
+                   [--behind NAME=PORT,PORT...]... [--listener NAME=PROTOCOL]... [--kerberos]
         starts a cluster on free ports, prints its addresses as one line of JSON, and ends it with standard input;
         by hand, until then: kill N, pause N, resume N, stop N, start N, restart N [VERSION], logs;
-        --behind: one more plain-text listener on a free port, which tells clients to come to these ports, one a node
+        --behind: one more plain-text listener on a free port, which tells clients to come to these ports, one a node;
+        --listener: one more listener; --kerberos: a KDC, and GSSAPI, with the command `ticket FILE SECONDS`
   kafka.py fetch VERSION...            resolves a release's jars (cluster does it when they are missing)
   kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
   kafka.py member CLIENT SETTINGS      a member of a group by `java` or `kafka-python` (README.md)
   kafka.py python FILE ARGUMENT...     a script of integration/python, with kafka-python and its codecs
+  kafka.py proxy socks5|http [USER PASSWORD]     a real proxy on a free port, until the end of standard input
   kafka.py run VERSION CLASS ARGUMENT...     a class of a release's jars, or of those of the command line: `run tools CLASS`
 
 Needs Python 3.9, Java 17, mvn and openssl: integration/setup installs them. Everything lives in target/kafka.
@@ -17,6 +19,7 @@ Needs Python 3.9, Java 17, mvn and openssl: integration/setup installs them. Eve
 import argparse
 import os
 
+from brokers import proxies
 from brokers.clients import compile_tool, python_environment
 from brokers.cluster import Cluster
 from brokers.common import ROOT
@@ -31,7 +34,8 @@ def main():
     if arguments.verb == 'cluster':
         settings = dict(setting.split('=', 1) for setting in arguments.set)
         serve(Cluster(arguments.version, arguments.name, arguments.nodes, arguments.heap, settings,
-                      arguments.zookeeper, dict(map(behind, arguments.behind))))
+                      arguments.zookeeper, dict(map(behind, arguments.behind)),
+                      dict(listener.split('=', 1) for listener in arguments.listener), arguments.kerberos))
     elif arguments.verb == 'fetch':
         for version in arguments.version:
             print(fetch(version))
@@ -43,6 +47,8 @@ def main():
                      options=['-Dorg.slf4j.simpleLogger.showDateTime=true'], classes=compile_tool(TOOL_VERSION)))
     elif arguments.verb == 'member':
         replace([str(python_environment()), str(ROOT / 'python' / 'member.py'), arguments.settings])
+    elif arguments.verb == 'proxy':
+        proxies.serve(arguments.kind, arguments.user, arguments.password)
     elif arguments.verb == 'python':
         python = python_environment()
         if arguments.file:
@@ -75,11 +81,17 @@ def parse():
     verb.add_argument('--zookeeper', action='store_true', help='for a release that can do without it too')
     verb.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     verb.add_argument('--behind', action='append', default=[], metavar='NAME=PORT,PORT...')
+    verb.add_argument('--listener', action='append', default=[], metavar='NAME=PROTOCOL')
+    verb.add_argument('--kerberos', action='store_true', help='for KRaft releases')
     verbs.add_parser('fetch').add_argument('version', nargs='+')
     verbs.add_parser('tool').add_argument('version', nargs='?', default=TOOL_VERSION)
     verb = verbs.add_parser('member')
     verb.add_argument('client', choices=['java', 'kafka-python'])
     verb.add_argument('settings')
+    verb = verbs.add_parser('proxy')
+    verb.add_argument('kind', choices=['socks5', 'http'])
+    verb.add_argument('user', nargs='?')
+    verb.add_argument('password', nargs='?')
     verb = verbs.add_parser('python')
     verb.add_argument('file', nargs='?')
     verb.add_argument('arguments', nargs=argparse.REMAINDER)

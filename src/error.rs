@@ -88,6 +88,20 @@ pub enum Error {
         source: Arc<io::Error>,
     },
 
+    /// A broker does not accept who the client says it is, or how it speaks; or the client does not accept the broker: TLS, a
+    /// certificate, a name and its password, a token. It is tried again by the calls that follow, with growing waits between the
+    /// attempts, so what is put right at the broker, or in a file of tokens, is put right here as well.
+    /// kafka-python: `SaslAuthenticationFailedError`, `UnsupportedSaslMechanismError`, `SSLError`.
+    #[error("{node}: {step}: {reason}")]
+    AuthenticationFailed {
+        /// The broker, as `host:port`.
+        node: Box<str>,
+        /// What the connection was busy with: `TLS handshake`, `authenticating`.
+        step: &'static str,
+        /// What is wrong, in the words of whoever refused.
+        reason: Box<str>,
+    },
+
     /// A broker answered with an error code. kafka-python: a subclass of `BrokerResponseError`.
     // Boxed for its small number: a record is handed out as a `Result`, and moves faster without one in the error.
     #[error("{0}")]

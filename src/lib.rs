@@ -36,7 +36,8 @@
 //! - A group hands every record out at least once, no partition has two owners, and nothing is committed that the program
 //!   has not come back from.
 //!
-//! [Positions, resets and delivery](guide::positions) and [groups, rebalances and commits](guide::groups) say it at length.
+//! [Positions, resets and delivery](guide::positions) and [groups, rebalances and commits](guide::groups) say it at length;
+//! [TLS, SASL and proxies](guide::security) have a page of their own.
 //!
 //! This version reads from brokers of Kafka 0.11 and later, alone or in a group of the classic protocol. Options that it does
 //! not serve are refused when the consumer is built, with an error that says so.
@@ -45,7 +46,12 @@
 //!
 //! `gzip`, `snappy`, `lz4` and `zstd`, all on by default: each reads batches that are compressed so.
 //!
+//! `tls`, on by default: brokers are spoken with in TLS, by OpenSSL (Debian: `libssl-dev` and `pkg-config` to build) where the
+//! operating system has none of its own.
+//!
 //! `serde`, off by default: [`TopicPartition`], [`OffsetAndMetadata`] and [`OffsetAndTimestamp`] can be kept outside Kafka.
+//!
+//! `gssapi`, off by default: Kerberos, with the libraries of MIT Kerberos (Debian: `libkrb5-dev`, and `libclang-dev` to build).
 //!
 //! `testing`, off by default: [`testing`], a Kafka broker in the process for the tests of programs that use this crate.
 //!
@@ -93,20 +99,26 @@ pub mod guide {
 
     #[doc = include_str!("../docs/groups.md")]
     pub mod groups {}
+
+    #[doc = include_str!("../docs/security.md")]
+    pub mod security {}
 }
 
 /// What the setters of a builder take, and the types that those values become.
 pub mod setting {
     pub use crate::{
         consumer::options::Topics,
-        net::{servers::Servers, socket_options::SocketOptions},
-        options::{Millis, Setting},
+        net::{
+            proxy::Proxy, sasl::TokenSource, servers::Servers, socket_options::SocketOptions,
+            tls::SslContext,
+        },
+        options::{Millis, Pem, Secret, Setting},
     };
 }
 
 pub use crate::{
     assignors::{AssignmentStrategy, GroupMember, PartitionAssignor, RebalanceProtocol},
-    client::options::{ClientOptions, DnsLookup},
+    client::options::{ClientOptions, DnsLookup, SecurityProtocol},
     consumer::{
         ALL_ASSIGNED, BatchRecords, ConsumerGroupMetadata, ConsumerHandle,
         ConsumerRebalanceListener, ConsumerRecord, ConsumerRecords, Content, Deserializer,
@@ -118,7 +130,11 @@ pub use crate::{
         BoxError, BrokerError, ConfigError, DeserializationError, Error, ErrorCode, RecordPart,
         Result,
     },
-    net::{resolver::Resolver, socket_options::socket},
+    net::{
+        resolver::Resolver,
+        sasl::{SaslMechanism, SaslSession, SaslStep, TokenProvider},
+        socket_options::socket,
+    },
     records::{Header, Headers, RecordRef, TimestampType},
     types::{IsolationLevel, OffsetAndMetadata, OffsetAndTimestamp, TopicPartition},
 };

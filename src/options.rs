@@ -5,10 +5,14 @@ use std::{fmt, ops::RangeInclusive};
 pub(crate) mod checks;
 mod closed_set;
 mod numbers;
+mod pem;
+mod secret;
 pub(crate) mod unknown;
 
 pub(crate) use closed_set::closed_set;
 pub use numbers::Millis;
+pub use pem::Pem;
+pub use secret::Secret;
 
 /// What the setter of an option takes: a value as the option's type `T`, or something that reads as one.
 ///
@@ -58,25 +62,28 @@ impl Refused {
 
 /// A type of option whose values can be written as text.
 pub trait FromText: Sized {
-    /// Reads the text; space around it is gone already.
+    /// Whether space around the text belongs to the value.
+    const VERBATIM: bool = false;
+
+    /// Reads the text; space around it is gone already, unless it belongs to the value.
     fn from_text(text: &str) -> Result<Self, Refused>;
 }
 
 impl<T: FromText> Setting<T> for &str {
     fn into_value(self) -> Result<T, Refused> {
-        T::from_text(self.trim())
+        T::from_text(if T::VERBATIM { self } else { self.trim() })
     }
 }
 
 impl<T: FromText> Setting<T> for String {
     fn into_value(self) -> Result<T, Refused> {
-        T::from_text(self.trim())
+        self.as_str().into_value()
     }
 }
 
 impl<T: FromText> Setting<T> for &String {
     fn into_value(self) -> Result<T, Refused> {
-        T::from_text(self.trim())
+        self.as_str().into_value()
     }
 }
 

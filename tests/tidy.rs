@@ -30,7 +30,7 @@ const CLOCK_READERS: &[&str] =
     &["consumer/driver.rs", "consumer/keeper.rs", "testing/broker.rs", "testing/event_loop.rs"];
 
 /// The only files that may start a thread.
-const THREAD_STARTERS: &[&str] = &["net/resolver.rs", "consumer/keeper.rs", "testing/broker.rs"];
+const THREAD_STARTERS: &[&str] = &["net/helpers.rs", "consumer/keeper.rs", "testing/broker.rs"];
 
 /// Machines and decoders, which must do the same each time: no order that depends on a hash.
 const ORDERED: &[&str] = &[
@@ -90,7 +90,7 @@ fn fault_35_the_time_of_day_is_asked_for_nowhere() {
 }
 
 #[test]
-fn only_the_resolver_and_the_keeper_start_threads() {
+fn only_helpers_and_the_keeper_start_threads() {
     assert_absent(&["thread::spawn", "thread::Builder", "thread::scope"], THREAD_STARTERS);
 }
 

@@ -14,6 +14,7 @@ mod input;
 mod messages;
 mod reading;
 mod records;
+mod securing;
 mod settings;
 mod subscriptions;
 mod vectors;
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "codecs", run: records::codecs, seeds: vectors::packed },
     // A connection that is sent anything at any time, and a Fetch response in any pieces.
     Target { name: "connection", run: connection::connection, seeds: vectors::choices },
+    Target { name: "securing", run: securing::securing, seeds: vectors::choices },
     Target { name: "fetch_stream", run: fetch_stream::fetch_stream, seeds: vectors::fetches },
     // What members of a group tell each other, and how assignors take it.
     Target { name: "subscriptions", run: subscriptions::subscriptions, seeds: vectors::told },

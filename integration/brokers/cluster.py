@@ -12,6 +12,7 @@ import time
 
 from .common import HOME, locked, release, run, tail
 from .jars import java
+from .kerberos import Realm
 from .security import PLAIN, SCRAM, USERS, pki, scram_arguments
 from .settings import listeners, properties
 
@@ -24,11 +25,13 @@ LIBC = ctypes.CDLL(None)
 
 
 class Cluster:
-    def __init__(self, version, name, nodes, heap, settings, zookeeper=False, behind=None):
+    def __init__(self, version, name, nodes, heap, settings, zookeeper=False, behind=None, more=None,
+                 kerberos=False):
         self.version, self.heap, self.settings = version, heap, settings
         self.kraft = release(version) >= (3, 5) and not zookeeper
         self.behind = behind or {}      # names of listeners, and the ports that each node tells clients to come to
-        if self.behind and release(version) < (1, 0):
+        self.more = more or {}          # names of listeners, and the protocol of each
+        if (self.behind or self.more) and release(version) < (1, 0):
             raise SystemExit(f'{version} has no listeners with names of their own')
         self.home = CLUSTERS / f'{name}-{os.getpid()}'
         sweep()
@@ -36,10 +39,11 @@ class Cluster:
         self.lock = open(self.home / 'lock', 'w')
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.reserved = []
-        names = listeners(version, self.kraft) + list(self.behind)
+        names = listeners(version, self.kraft) + list(self.more) + list(self.behind)
         self.ports = {node: {name: self.free_port() for name in names + ['CONTROLLER'] * self.kraft}
                       for node in range(1, nodes + 1)}
         self.zookeeper_port = None if self.kraft else self.free_port()
+        self.realm = Realm(self.home / 'kdc', self.free_port()) if kerberos else None
         self.processes = {}
 
     # What a caller may do
@@ -47,6 +51,8 @@ class Cluster:
     def start(self):
         if not self.kraft:
             self.start_zookeeper()
+        if self.realm:
+            self.start_kdc()
         for node in self.ports:
             self.folder(node).mkdir()
             text = ''.join(f'{name}={value}\n' for name, value in properties(self, node).items())
@@ -67,7 +73,7 @@ class Cluster:
         bootstrap = {name: ','.join(node[name] for node in addresses.values()) for name in addresses['1']}
         return {'version': self.version, 'home': str(self.home), 'nodes': addresses, 'bootstrap': bootstrap,
                 'pids': {str(node): self.processes[node].pid for node in self.ports},
-                'users': USERS, 'pki': str(pki())}
+                'users': USERS, 'pki': str(pki()), 'kerberos': self.realm and self.realm.describe()}
 
     def signal(self, node, how):
         self.processes[node].send_signal(how)
@@ -139,15 +145,17 @@ class Cluster:
         options = [f'-Dlog4j.configuration=file:{folder}/log4j.properties', f'-Dkafka.logs.dir={folder}']
         if (folder / 'jaas.conf').exists():
             options.append(f'-Djava.security.auth.login.config={folder}/jaas.conf')
+        if self.realm:
+            options.append(f'-Djava.security.krb5.conf={self.realm.folder}/krb5.conf')
         command = java(version or self.version, 'kafka.Kafka', folder / 'server.properties', heap=self.heap,
                        options=options, old=not self.kraft)
         self.processes[node] = self.spawn(folder, 'server.log', command)
 
-    def spawn(self, folder, log_name, command):
+    def spawn(self, folder, log_name, command, environment=None):
         with open(folder / log_name, 'ab') as out:
             try:
                 return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=folder,
-                                        start_new_session=True, preexec_fn=die_with_parent)
+                                        env=environment, start_new_session=True, preexec_fn=die_with_parent)
             except FileNotFoundError:
                 sys.exit(f'{command[0]} is not installed: run integration/setup')
 
@@ -164,6 +172,12 @@ class Cluster:
                        heap=64, old=True)
         self.processes['zookeeper'] = self.spawn(folder, 'server.log', command)
         wait_port(self.zookeeper_port, self.processes['zookeeper'], folder / 'server.log')
+
+    def start_kdc(self):
+        self.realm.prepare()
+        folder, environment = self.realm.folder, self.realm.environment
+        self.processes['kdc'] = self.spawn(folder, 'server.log', self.realm.command(), environment)
+        wait_port(self.realm.port, self.processes['kdc'], folder / 'server.log')
 
     def add_scram_users(self):
         for user, secret in USERS.items():

@@ -2,6 +2,7 @@
 import shutil
 
 from .common import HOME, locked, run
+from .kerberos import SERVICE
 
 USERS = {'alice': 'alice-secret', 'bob': 'bob-secret'}
 
@@ -16,6 +17,15 @@ SCRAM = jaas('org.apache.kafka.common.security.scram.ScramLoginModule')
 OAUTH = jaas('org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule',
              unsecuredLoginStringClaim_sub='broker')
 MECHANISMS = {'PLAIN': PLAIN, 'SCRAM-SHA-256': SCRAM, 'SCRAM-SHA-512': SCRAM, 'OAUTHBEARER': OAUTH}
+
+
+def mechanisms(realm=None):
+    """Each mechanism that the brokers have, and how they know who uses it."""
+    if realm is None:
+        return MECHANISMS
+    login = jaas('com.sun.security.auth.module.Krb5LoginModule', useKeyTab='true', storeKey='true',
+                 isInitiator='false', keyTab=realm.folder / 'kafka.keytab', principal=SERVICE)
+    return dict(MECHANISMS, GSSAPI=login)
 
 
 def scram_arguments():

@@ -7,7 +7,8 @@ from .common import log, tail
 
 
 def serve(cluster):
-    """Starts the cluster, then obeys `kill N`, `pause N`, `resume N`, `stop N`, `start N [VERSION]`, `restart N [VERSION]`, `logs`.
+    """Starts the cluster, then obeys `kill N`, `pause N`, `resume N`, `stop N`, `start N [VERSION]`, `restart N [VERSION]`, `logs`,
+    and where there is a realm `ticket FILE SECONDS`.
 
     Whoever started us holds the other end of standard input. When that process ends, however it ends, we read
     end of file and take the brokers with us.
@@ -35,6 +36,9 @@ def serve(cluster):
 def obey(cluster, words):
     if words == ['logs']:
         return {str(node): tail(cluster.folder(node) / 'server.log', 15) for node in cluster.ports}
+    if words[0] == 'ticket':
+        cluster.realm.log_in(words[1], int(words[2]))
+        return cluster.describe()
     verb, node, version = words[0], int(words[1]), words[2] if len(words) > 2 else None
     if verb == 'kill':
         cluster.kill(node)

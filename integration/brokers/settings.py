@@ -1,6 +1,6 @@
 """The server.properties of one node: which listeners it has, and what makes it quick and small."""
 from .common import release
-from .security import MECHANISMS, pki
+from .security import mechanisms, pki
 
 # Small buffers, few threads, no waiting for more members, for compaction or for transactions that time out: right for tests.
 COMMON = {
@@ -38,7 +38,7 @@ def properties(cluster, node):
         settings.update({'host.name': '127.0.0.1', 'port': ports['PLAINTEXT'],
                          'advertised.host.name': 'localhost', 'advertised.port': ports['PLAINTEXT']})
     else:
-        names = listeners(cluster.version, cluster.kraft) + list(cluster.behind)
+        names = listeners(cluster.version, cluster.kraft) + list(cluster.more) + list(cluster.behind)
         bound = names + ['CONTROLLER'] * cluster.kraft
         told = dict(ports, **{name: others[node - 1] for name, others in cluster.behind.items()})
         settings['listeners'] = ','.join(f'{name}://127.0.0.1:{ports[name]}' for name in bound)
@@ -48,7 +48,7 @@ def properties(cluster, node):
 
 
 def kraft(cluster, node):
-    pem, nodes = pki(), len(cluster.ports)
+    pem, nodes, logins = pki(), len(cluster.ports), mechanisms(cluster.realm)
     settings = {
         'process.roles': 'broker,controller', 'node.id': node, 'controller.listener.names': 'CONTROLLER',
         'controller.quorum.voters': ','.join(f'{n}@127.0.0.1:{p["CONTROLLER"]}' for n, p in cluster.ports.items()),
@@ -59,14 +59,15 @@ def kraft(cluster, node):
         'listener.name.mtls.ssl.client.auth': 'required',
         'share.coordinator.state.topic.replication.factor': nodes, 'share.coordinator.state.topic.min.isr': 1,
         'listener.security.protocol.map': protocols(cluster, 'CONTROLLER:PLAINTEXT', 'MTLS:SSL'),
-        'sasl.enabled.mechanisms': ','.join(MECHANISMS),
+        'sasl.enabled.mechanisms': ','.join(logins), 'sasl.kerberos.service.name': 'kafka',
     }
     if nodes > 1:       # a dead node is noticed in 3 s instead of 9
         settings.update({'broker.session.timeout.ms': 3000, 'broker.heartbeat.interval.ms': 500,
                          'controller.quorum.election.timeout.ms': 500, 'controller.quorum.fetch.timeout.ms': 1000})
-    for listener in ('sasl_plaintext', 'sasl_ssl'):
-        settings[f'listener.name.{listener}.sasl.enabled.mechanisms'] = ','.join(MECHANISMS)
-        for mechanism, login in MECHANISMS.items():
+    with_logins = [name for name, protocol in cluster.more.items() if protocol.startswith('SASL')]
+    for listener in ['sasl_plaintext', 'sasl_ssl'] + [name.lower() for name in with_logins]:
+        settings[f'listener.name.{listener}.sasl.enabled.mechanisms'] = ','.join(logins)
+        for mechanism, login in logins.items():
             settings[f'listener.name.{listener}.{mechanism.lower()}.sasl.jaas.config'] = login
     return settings
 
@@ -74,14 +75,16 @@ def kraft(cluster, node):
 def protocols(cluster, *more):
     """Which protocol each listener speaks."""
     own = ['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']
-    return ','.join([f'{name}:{name}' for name in own] + [f'{name}:PLAINTEXT' for name in cluster.behind] + list(more))
+    others = [f'{name}:{protocol}' for name, protocol in cluster.more.items()]
+    others += [f'{name}:PLAINTEXT' for name in cluster.behind]
+    return ','.join([f'{name}:{name}' for name in own] + others + list(more))
 
 
 def zookeeper(cluster, node):
     pem, names = pki(), listeners(cluster.version, kraft=False)
     settings = {'broker.id': node, 'zookeeper.connect': f'127.0.0.1:{cluster.zookeeper_port}/kafka',
                 'zookeeper.connection.timeout.ms': 10000, 'zookeeper.session.timeout.ms': 3000}
-    if cluster.behind:
+    if cluster.behind or cluster.more:
         settings['listener.security.protocol.map'] = protocols(cluster)
     if 'SSL' in names:
         settings.update({

@@ -1,6 +1,8 @@
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.sun.tools.attach.VirtualMachine;
 import javax.management.InstanceNotFoundException;
+import javax.management.MBeanServerConnection;
 import javax.management.ObjectName;
 import javax.management.remote.JMXConnector;
 import javax.management.remote.JMXConnectorFactory;
@@ -17,6 +19,22 @@ final class Metrics {
             return Tool.ok().put("bytes", (Long) broker.getMBeanServerConnection().getAttribute(name, "Count"));
         } catch (InstanceNotFoundException nothingYet) {
             return Tool.ok().put("bytes", 0);
+        }
+    }
+
+    /** How often clients have logged in at a "listener" of the broker with this "pid", and what became of it, since it started. */
+    static JsonNode sessions(JsonNode command) throws Exception {
+        ObjectName names = new ObjectName("kafka.server:type=socket-server-metrics,listener=" + command.path("listener").asText() + ",networkProcessor=*");
+        ObjectName killed = new ObjectName("kafka.network:type=SocketServer,name=ExpiredConnectionsKilledCount");
+        ObjectNode answer = Tool.ok();
+        try (JMXConnector broker = connect(command.path("pid").asText())) {
+            MBeanServerConnection server = broker.getMBeanServerConnection();
+            for (String word : new String[] {"successful-authentication", "successful-reauthentication", "failed-authentication", "failed-reauthentication"}) {
+                double sum = 0;
+                for (ObjectName name : server.queryNames(names, null)) sum += ((Number) server.getAttribute(name, word + "-total")).doubleValue();
+                answer.put(word, (long) sum);
+            }
+            return answer.put("killed", ((Number) server.getAttribute(killed, "Value")).longValue());
         }
     }
 

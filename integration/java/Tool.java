@@ -61,6 +61,8 @@ public final class Tool {
             case "move-leader": return topics.moveLeader(command);
             case "describe-group": return new Groups(admin(bootstrap)).describe(command);
             case "group-offsets": return new Groups(admin(bootstrap)).offsets(command);
+            case "rights": return new Security(admin(bootstrap)).rights(command);
+            case "password": return new Security(admin(bootstrap)).password(command);
             case "produce": return Producers.records(bootstrap, command);
             case "fill": return Producers.fill(bootstrap, command);
             case "produce-dataset": return Dataset.produce(bootstrap, topics, command);
@@ -74,6 +76,7 @@ public final class Tool {
             case "consumer-sources": return consumers.sources(command);
             case "consumer-close": return consumers.close(command);
             case "bytes-out": return Metrics.bytesOut(command);
+            case "sessions": return Metrics.sessions(command);
             case "start-writer": return start(bootstrap, command);
             case "stop-writer": return writers.remove(command.path("topic").asText()).stop();
             case "acknowledged": return writers.get(command.path("topic").asText()).acknowledged();

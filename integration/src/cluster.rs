@@ -1,7 +1,7 @@
 //! A cluster of real brokers that lives as long as its guard.
 use std::{
     net::Ipv4Addr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, OnceLock},
     thread,
     time::Duration,
@@ -9,7 +9,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{child::Child, java::JavaTool, proxy::Proxy};
+use crate::{
+    child::Child,
+    java::{JavaTool, Sessions},
+    proxy::Proxy,
+};
 
 /// Real brokers on loopback, on free ports, with data folders of their own; gone when this is dropped, or when the
 /// test process ends in any way.
@@ -44,6 +48,25 @@ impl Cluster {
         text(&self.description()["nodes"][node.to_string()][listener])
     }
 
+    /// The Kerberos realm of a cluster that has one.
+    ///
+    /// # Panics
+    /// Where it has none: [`ClusterBuilder::kerberos`].
+    pub fn kerberos(&self) -> Kerberos {
+        let told = &self.description()["kerberos"];
+        let path = |name: &str| PathBuf::from(text(&told[name]));
+        Kerberos {
+            configuration: path("krb5_conf"),
+            keytab: path("client_keytab"),
+            principal: text(&told["principal"]),
+        }
+    }
+
+    /// Gets the realm's client a ticket that lasts so many seconds, into a file that becomes its cache (`KRB5CCNAME`).
+    pub fn log_in(&self, file: &Path, seconds: u32) {
+        self.obey(&format!("ticket {} {seconds}", file.display()));
+    }
+
     /// The folder with the certificates: `ca.pem`, `client.pem`, `client.key`.
     pub fn pki(&self) -> String {
         text(&self.description()["pki"])
@@ -75,6 +98,11 @@ impl Cluster {
     /// How many bytes of a topic a node says that it has sent to consumers; a paused one says nothing.
     pub fn bytes_out(&self, node: i32, topic: &str) -> i64 {
         self.java().bytes_out(self.pid(node), topic)
+    }
+
+    /// How often clients have logged in at a listener of a node, by its own count since it started.
+    pub fn sessions(&self, node: i32, listener: &str) -> Sessions {
+        self.java().sessions(self.pid(node), listener)
     }
 
     /// Ends a node at once (SIGKILL), as a power cut would.
@@ -178,6 +206,20 @@ impl<'a> ClusterBuilder<'a> {
         self
     }
 
+    /// One more listener, of this name and protocol, such as `SSL`. From release 1.0 on.
+    #[must_use]
+    pub fn listener(mut self, name: &str, protocol: &str) -> Self {
+        self.settings.extend(["--listener".to_owned(), format!("{name}={protocol}")]);
+        self
+    }
+
+    /// With a Kerberos realm, and the mechanism GSSAPI; adds a second to the start. For KRaft releases.
+    #[must_use]
+    pub fn kerberos(mut self) -> Self {
+        self.settings.push("--kerberos".to_owned());
+        self
+    }
+
     /// Starts the brokers and returns when all listen: after about 3 s for one, 6 s for three.
     #[must_use]
     pub fn start(self) -> Cluster {
@@ -211,6 +253,17 @@ impl<'a> ClusterBuilder<'a> {
         }
         cluster
     }
+}
+
+/// What a client of a cluster's Kerberos realm needs to know. Its library reads the environment, so it is a process of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kerberos {
+    /// Where the realm is, for `KRB5_CONFIG`.
+    pub configuration: PathBuf,
+    /// The client's key, for `KRB5_CLIENT_KTNAME`.
+    pub keytab: PathBuf,
+    /// The client.
+    pub principal: String,
 }
 
 /// Shows the brokers' logs when a test panics while it holds this.

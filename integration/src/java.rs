@@ -7,9 +7,11 @@ use crate::{canonical::PartitionDigest, child::Child};
 
 mod consumer;
 mod group;
+mod security;
 
 pub use consumer::{JavaConsumer, JavaFailure, JavaRecord, Lookups, Sources, TimeLookup};
 pub use group::{GroupMember, GroupState};
+pub use security::{Resource, Sessions};
 
 /// One long-lived Java process with an admin client, producers and consumers.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use following::{Following, assert_each_once_in_order, now_ms};
+use kafka_blocking::KafkaConsumer;
 use kafka_blocking_integration::{Acknowledged, Cluster, LogsOnFailure};
 
 #[test]
@@ -71,7 +72,8 @@ impl Run {
         let logs = cluster.logs_on_failure();
         cluster.java().create_topic(topic, PARTITIONS, 3, &[]);
         cluster.java().start_writer(topic, PARTITIONS, RATE);
-        let following = Following::start(cluster.bootstrap(), topic, &[]);
+        let consumer = KafkaConsumer::builder().bootstrap_servers(cluster.bootstrap());
+        let following = Following::start(consumer.topics(topic));
         let elections = Mutex::new(Vec::new());
         let run = Self { topic, cluster, following, elections, _logs: logs, _turn: turn };
         run.wait_for_records(2_000);

@@ -11,7 +11,7 @@ use std::{
 use grouping::{Heard, is_long, ours};
 use kafka_blocking::KafkaConsumer;
 use kafka_blocking_integration::{
-    Cluster, LogsOnFailure,
+    Cluster, Login, LogsOnFailure,
     groups::{CommitMode, GroupRun, Rules},
 };
 
@@ -49,6 +49,30 @@ fn a_member_whose_caller_sleeps_finds_the_next_coordinator() {
     group.assert_undisturbed(&consumer);
     assert_ne!(group.cluster.java().group("slept").coordinator, Some(coordinator));
     assert_eq!(heard.all(), ["assigned slept-0"]);
+    consumer.commit().unwrap();
+    group.cluster.start(coordinator);
+}
+
+#[test]
+fn a_member_with_tls_and_tokens_whose_caller_sleeps_finds_the_next_coordinator() {
+    let (sleep, session) = if is_long() { (30, "15000") } else { (13, "10000") };
+    let group = Group::new("slept-with-tokens");
+    let heard = Heard::default();
+    let ca = format!("{}/ca.pem", group.cluster.pki());
+    let options = [
+        ("security_protocol", "SASL_SSL"),
+        ("ssl_cafile", ca.as_str()),
+        ("sasl_mechanism", "OAUTHBEARER"),
+    ];
+    let login = Login::new(&group.cluster.bootstrap_of("SASL_SSL"), &options);
+    let consumer = group.member_by(&login.with_tokens_of("alice"), session, &heard);
+    let coordinator = group.coordinator();
+    group.cluster.kill(coordinator);
+    thread::sleep(Duration::from_secs(sleep));
+    group.assert_undisturbed(&consumer);
+    assert_ne!(group.coordinator(), coordinator);
+    assert_eq!(heard.all(), ["assigned slept-with-tokens-0"]);
+    assert_eq!(consumer.next().unwrap().unwrap().offset(), 1);
     consumer.commit().unwrap();
     group.cluster.start(coordinator);
 }
@@ -109,10 +133,13 @@ impl Group {
 
     /// A member that has read the first record and committed that.
     fn member_with(&self, session: &str, heard: &Heard) -> KafkaConsumer {
-        let consumer = KafkaConsumer::builder()
-            .bootstrap_servers(self.cluster.bootstrap())
+        self.member_by(&Login::new(self.cluster.bootstrap(), &[]), session, heard)
+    }
+
+    fn member_by(&self, login: &Login, session: &str, heard: &Heard) -> KafkaConsumer {
+        let consumer = login
+            .consumer()
             .group_id(self.name)
-            .auto_offset_reset("earliest")
             .enable_auto_commit(false)
             .heartbeat_interval_ms(HEARTBEAT)
             .set("session_timeout_ms", session)

@@ -7,6 +7,7 @@ use std::{
 };
 
 use following::{Following, assert_each_once_in_order};
+use kafka_blocking::KafkaConsumer;
 use kafka_blocking_integration::{Cluster, LogsOnFailure};
 
 #[test]
@@ -76,7 +77,8 @@ impl Run {
         let replicas = [&[LEADER, REPLICA, OTHER][..]; PARTITIONS as usize + 1];
         java.create_topic_on(topic, &replicas, &[]);
         java.start_writer(topic, PARTITIONS, 1_000);
-        let following = Following::start(cluster.bootstrap(), topic, &[("client_rack", "rack2")]);
+        let consumer = KafkaConsumer::builder().bootstrap_servers(cluster.bootstrap());
+        let following = Following::start(consumer.topics(topic).client_rack("rack2"));
         let run = Self { topic, cluster, following, _logs, _turn: turn };
         run.assert_is_read_from(REPLICA);
         run

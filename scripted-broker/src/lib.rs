@@ -5,10 +5,12 @@
 
 mod bad_server;
 mod damage;
+mod secrets;
 mod simulation;
 
 pub use crate::bad_server::BadServer;
 pub use crate::damage::damage;
+pub use crate::secrets::{assert_tells_no_secret, watch_logs};
 pub use crate::simulation::{
     Attempt, Entry, GroupSimulation, Happened, ListenerHabits, MemberId, Names, Reach, Received,
     SimulatedConsumer, Simulation, Taken, nowhere,

@@ -1,21 +1,19 @@
 //! From a broker's name to a connection: its addresses one after the other, and what happens when one fails.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Instant,
-};
+use std::{io, net::IpAddr, sync::Arc, time::Instant};
 
 use super::{
     ClientEvent, Command, ConnectionId, KafkaClient, NodeKey, Role,
     node::{Link, Lost, Node},
+    routes::{self, Plan},
 };
 use crate::{
     Error,
     net::{
         backoff::Backoff,
         connection::{Connection, ConnectionLimits, Failure, later},
+        proxy::Target,
+        resolver::Lookup,
         servers::HostPort,
     },
     protocol::{Request, api_versions::ApiVersionsRequest},
@@ -88,26 +86,31 @@ impl KafkaClient {
         }
     }
 
+    /// The addresses that the sockets connect to, and those of brokers where a proxy wants to know them.
     pub(super) fn handle_addresses(
         &mut self,
-        host: &str,
-        result: io::Result<Vec<IpAddr>>,
+        lookup: &Lookup,
+        result: io::Result<(Vec<IpAddr>, Vec<IpAddr>)>,
         now: Instant,
     ) {
-        let waiting: Vec<NodeKey> = self
-            .nodes
-            .iter()
-            .filter(|(_, n)| n.host.host == host && matches!(n.link, Link::Resolving { .. }))
-            .map(|(key, _)| *key)
-            .collect();
+        let proxy = self.options.security.proxy.clone();
+        let asks = |node: &Node| {
+            node.is_resolving()
+                && matches!(routes::plan(proxy.as_ref(), &node.host), Plan::Ask(its) if its == *lookup)
+        };
+        let waiting: Vec<NodeKey> =
+            self.nodes.iter().filter(|(_, n)| asks(n)).map(|(key, _)| *key).collect();
         for key in waiting {
             let node = self.nodes.get_mut(&key).expect("listed above");
             match &result {
-                Ok(addresses) if !addresses.is_empty() => {
-                    node.addresses = addresses.iter().copied().collect();
-                    self.try_next_address(key, now);
+                Ok((sockets, behind)) => {
+                    node.routes = routes::found(proxy.as_ref(), &node.host, sockets, behind);
+                    if node.routes.is_empty() {
+                        self.unresolved(key, "the name has no address", now);
+                    } else {
+                        self.try_next_route(key, now);
+                    }
                 }
-                Ok(_) => self.unresolved(key, "the name has no address", now),
                 Err(error) => self.unresolved(key, &format!("looking up the name: {error}"), now),
             }
         }
@@ -120,11 +123,11 @@ impl KafkaClient {
         self.back_off(key, now);
     }
 
-    /// Opens a connection to the next address of a node, or backs off when there is none left.
-    pub(super) fn try_next_address(&mut self, key: NodeKey, now: Instant) {
+    /// Opens a connection on the next way to a node, or backs off when there is none left.
+    pub(super) fn try_next_route(&mut self, key: NodeKey, now: Instant) {
         let Some(node) = self.nodes.get_mut(&key) else { return };
-        let Some(ip) = node.addresses.pop_front() else { return self.back_off(key, now) };
-        let address = SocketAddr::new(ip, node.host.port);
+        let Some(route) = node.routes.pop_front() else { return self.back_off(key, now) };
+        let address = route.socket;
         let id = self.next_connection;
         self.next_connection += 1;
         node.link = Link::Open(id);
@@ -143,7 +146,18 @@ impl KafkaClient {
                 *ApiVersionsRequest::VERSIONS.end()
             },
         };
-        let connection = Connection::new(limits, self.client_id.clone(), self.pool.clone(), now);
+        // Connections that were made at once should not all log in again at once.
+        let security = &self.options.security;
+        let share = security.sasl.as_ref().map_or(0.9, |_| 0.85 + 0.1 * self.random.f64());
+        let connection = Connection::new(limits, self.client_id.clone(), self.pool.clone(), now)
+            .secured(security, &node.host.host, share);
+        let connection = match &security.proxy {
+            Some(proxy) => {
+                let target = Target { broker: node.host.clone(), address: route.behind };
+                connection.through(proxy, &target)
+            }
+            None => connection,
+        };
         self.connections.insert(id, (key, connection));
         self.commands.push_back(Command::Connect { connection: id, address });
         log::debug!(target: "kafka_blocking::net", "{key}: connecting to {} ({address})", node.host);
@@ -155,7 +169,7 @@ impl KafkaClient {
         let (key, was_ready) = (*key, connection.is_ready());
         let lost = Lost { was_ready, asked_versions: connection.is_asking_versions() };
         // Nothing was lost with a connection that nothing was asked on: brokers close idle ones, and so do we.
-        let quiet = was_ready && connection.in_flight() == 0;
+        let quiet = connection.is_at_rest() && !failure.refused;
         self.fail_requests(id, failure);
         let Some(node) = self.nodes.get_mut(&key) else { return };
         if quiet {
@@ -166,7 +180,15 @@ impl KafkaClient {
             log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
         }
         node.lost(failure, lost);
-        if was_ready { self.back_off(key, now) } else { self.try_next_address(key, now) }
+        if failure.refused {
+            self.note_refusal(key, failure);
+        }
+        // At another address the same broker says the same, and too many wrong passwords lock an account.
+        if was_ready || failure.refused {
+            self.back_off(key, now)
+        } else {
+            self.try_next_route(key, now)
+        }
     }
 
     /// Forgets a connection, and tells those who wait for its answers.
@@ -189,7 +211,7 @@ impl KafkaClient {
     pub(super) fn back_off(&mut self, key: NodeKey, now: Instant) {
         let Some(node) = self.nodes.get_mut(&key) else { return };
         node.link = Link::Idle;
-        node.addresses.clear();
+        node.routes.clear();
         node.trying = None;
         node.retry_at = later(now, node.backoff.next_delay(&mut self.random));
         self.events.push_back(ClientEvent::Failed(key));

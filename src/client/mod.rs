@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -31,9 +31,12 @@ pub mod metadata;
 mod node;
 pub mod options;
 pub mod pattern;
+mod refusals;
+mod routes;
 
 pub use node::{ConnectionId, NodeKey, Role};
 use node::{Link, Node};
+use routes::Plan;
 
 /// What the loop is to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +50,9 @@ pub enum Command {
         /// Where to.
         address: SocketAddr,
     },
+    /// Run what [`KafkaClient::take_call`] gives, where it may block, and report with
+    /// [`KafkaClient::handle_authenticated`].
+    Authenticate(ConnectionId),
     /// Close a socket.
     Close(ConnectionId),
 }
@@ -87,6 +93,8 @@ pub struct KafkaClient {
     connections: BTreeMap<ConnectionId, (NodeKey, Connection)>,
     commands: VecDeque<Command>,
     events: VecDeque<ClientEvent>,
+    /// Who refused us, or was refused, and was not told of.
+    refusals: BTreeMap<NodeKey, Error>,
     next_connection: ConnectionId,
     next_request: RequestId,
     random: fastrand::Rng,
@@ -111,6 +119,7 @@ impl KafkaClient {
             connections: BTreeMap::new(),
             commands: VecDeque::new(),
             events: VecDeque::new(),
+            refusals: BTreeMap::new(),
             next_connection: 1,
             next_request: 1,
             random: fastrand::Rng::with_seed(seed),
@@ -145,14 +154,16 @@ impl KafkaClient {
         if now < node.retry_at {
             return;
         }
-        if let Ok(address) = node.host.host.parse::<IpAddr>() {
-            node.addresses = [address].into();
-            self.try_next_address(key, now);
-        } else {
-            node.link = Link::Resolving { since: now };
-            let lookup = Lookup::Addresses(node.host.host.clone());
-            if !self.commands.contains(&Command::Lookup(lookup.clone())) {
-                self.commands.push_back(Command::Lookup(lookup));
+        match routes::plan(self.options.security.proxy.as_ref(), &node.host) {
+            Plan::Routes(routes) => {
+                node.routes = routes;
+                self.try_next_route(key, now);
+            }
+            Plan::Ask(lookup) => {
+                node.link = Link::Resolving { since: now };
+                if !self.commands.contains(&Command::Lookup(lookup.clone())) {
+                    self.commands.push_back(Command::Lookup(lookup));
+                }
             }
         }
     }
@@ -285,7 +296,7 @@ impl KafkaClient {
     /// Closes the connection to a node, if there is one; another one may be made at once.
     pub fn close_node(&mut self, key: NodeKey, now: Instant, why: &'static str) {
         let Some(Link::Open(id)) = self.nodes.get(&key).map(|n| n.link) else { return };
-        let failure = Failure { step: "closing", source: io::Error::other(why) };
+        let failure = Failure { step: "closing", source: io::Error::other(why), refused: false };
         self.fail_requests(id, &failure);
         if let Some(node) = self.nodes.get_mut(&key) {
             node.rest(now);
@@ -297,9 +308,10 @@ impl KafkaClient {
     /// A look-up was answered.
     pub fn handle_found(&mut self, lookup: &Lookup, found: Found, now: Instant) {
         match (lookup, found) {
-            (Lookup::Addresses(host), Found::Addresses(result)) => {
-                self.handle_addresses(host, result, now)
+            (Lookup::Addresses(_), Found::Addresses(result)) => {
+                self.handle_addresses(lookup, result.map(|found| (found, Vec::new())), now)
             }
+            (Lookup::Route(..), Found::Route(result)) => self.handle_addresses(lookup, result, now),
             (Lookup::CanonicalNames(host), Found::CanonicalNames(names)) => {
                 let names = names.unwrap_or_else(|error| {
                     log::warn!(target: "kafka_blocking::net", "{host}: {error}; the name is used as it is");
@@ -321,7 +333,7 @@ impl KafkaClient {
     /// A socket failed or was closed by the peer.
     pub fn handle_closed(&mut self, id: ConnectionId, source: io::Error, now: Instant) {
         if let Some((_, connection)) = self.connections.get(&id) {
-            let failure = Failure { step: connection.step(), source };
+            let failure = connection.hang_up(source);
             self.drop_connection(id, &failure, now);
         }
     }
@@ -333,14 +345,24 @@ impl KafkaClient {
 
     /// Bytes were read into the space of a connection.
     pub fn handle_read(&mut self, id: ConnectionId, n: usize, now: Instant) {
-        let Some((key, connection)) = self.connections.get_mut(&id) else { return };
-        let key = *key;
+        let Some((_, connection)) = self.connections.get_mut(&id) else { return };
         let result = connection.handle_read(n, now);
-        while let Some(event) = self.connections.get_mut(&id).and_then(|(_, c)| c.poll_event()) {
+        self.settle(id, result, now);
+    }
+
+    /// A connection was told something: what has come of it.
+    fn settle(&mut self, id: ConnectionId, result: Result<(), Failure>, now: Instant) {
+        while let Some((key, connection)) = self.connections.get_mut(&id) {
+            let key = *key;
+            let Some(event) = connection.poll_event() else { break };
             self.handle_event(key, event, now);
         }
         if let Err(failure) = result {
-            self.drop_connection(id, &failure, now);
+            return self.drop_connection(id, &failure, now);
+        }
+        let calls = self.connections.get(&id).is_some_and(|(_, c)| c.has_call());
+        if calls && !self.commands.contains(&Command::Authenticate(id)) {
+            self.commands.push_back(Command::Authenticate(id));
         }
     }
 
@@ -359,6 +381,11 @@ impl KafkaClient {
             .collect();
         for (id, failure) in late {
             self.drop_connection(id, &failure, now);
+        }
+        if self.options.security.sasl.is_some() {
+            for id in self.connections.keys().copied().collect::<Vec<_>>() {
+                self.settle(id, Ok(()), now);
+            }
         }
         let unresolved: Vec<NodeKey> = self.nodes.iter()
             .filter(|(key, n)| theirs(key.role) && matches!(n.link, Link::Resolving { since } if now >= later(since, n.setup_timeout())))
@@ -509,6 +536,7 @@ impl KafkaClient {
             Event::Ready => {
                 if let Some(node) = self.nodes.get_mut(&key) {
                     node.succeeded();
+                    self.refusals.remove(&key);
                     log::debug!(target: "kafka_blocking::net", "{key}: {} is ready", node.host);
                 }
                 ClientEvent::Ready(key)

@@ -45,6 +45,15 @@ pub(super) enum Link {
     Open(ConnectionId),
 }
 
+/// A way to a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    /// Where the socket connects to: the broker, or a proxy.
+    pub(super) socket: SocketAddr,
+    /// The broker's address, where a proxy wants to know it.
+    pub(super) behind: Option<IpAddr>,
+}
+
 /// What a connection was doing when it was lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lost {
@@ -56,8 +65,8 @@ pub(super) struct Lost {
 pub(super) struct Node {
     pub(super) host: HostPort,
     pub(super) link: Link,
-    /// Addresses of the host that were not tried since it was resolved.
-    pub(super) addresses: VecDeque<IpAddr>,
+    /// Ways to the host that were not tried since it was resolved.
+    pub(super) routes: VecDeque<Route>,
     /// The address of the connection, and since when it has been tried.
     pub(super) trying: Option<(SocketAddr, Instant)>,
     pub(super) backoff: Backoff,
@@ -90,7 +99,7 @@ impl Node {
         Self {
             host,
             link: Link::Idle,
-            addresses: VecDeque::new(),
+            routes: VecDeque::new(),
             trying: None,
             backoff,
             setup: setup.0,

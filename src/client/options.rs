@@ -5,19 +5,25 @@ use std::{fmt, sync::Arc};
 use crate::{
     error::{Error, Result},
     net::{
+        proxy::Proxy,
         resolver::{Resolver, SystemResolver},
+        sasl::{Sasl, SaslMechanism, TokenSource},
         servers::Servers,
         socket_options::SocketOptions,
+        tls::SslContext,
     },
-    options::{Given, Millis, Refused, unknown},
+    options::{Given, Millis, Pem, Refused, Secret, unknown},
 };
 
 mod dns_lookup;
+mod protocol;
 mod resolve;
+mod security;
 mod table;
 mod unserved;
 
 pub use dns_lookup::DnsLookup;
+pub use protocol::SecurityProtocol;
 pub use resolve::ConnectionOptions;
 pub(crate) use resolve::ResolvedClient;
 pub(crate) use table::client_options;
@@ -57,6 +63,7 @@ pub struct ClientOptions {
     given: ClientGiven,
     error: Option<Error>,
     resolver: UserResolver,
+    sasl: Option<Sasl>,
 }
 
 /// The resolver that was given, if one was.
@@ -88,7 +95,7 @@ impl ClientOptions {
     /// ```
     #[must_use]
     pub fn set(self, name: &str, value: &str) -> Self {
-        self.set_by_name(name, value)
+        self.set_by_name(name, value.trim())
     }
 
     /// Finds the addresses of brokers with `resolver` instead of the operating system.
@@ -97,6 +104,15 @@ impl ClientOptions {
     #[must_use]
     pub fn resolver(mut self, resolver: impl Resolver) -> Self {
         self.resolver = UserResolver(Some(Arc::new(resolver)));
+        self
+    }
+
+    /// Logs in with a mechanism of one's own, in place of [`sasl_mechanism`](Self::sasl_mechanism).
+    ///
+    /// An example is at [`SaslMechanism`]. kafka-python: `register_sasl_mechanism`.
+    #[must_use]
+    pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
+        self.sasl = Some(Sasl::new(mechanism));
         self
     }
 
@@ -109,6 +125,9 @@ impl ClientOptions {
         if later.resolver.0.is_some() {
             self.resolver = later.resolver.clone();
         }
+        if later.sasl.is_some() {
+            self.sasl.clone_from(&later.sasl);
+        }
     }
 
     /// The resolver to use.
@@ -120,7 +139,7 @@ impl ClientOptions {
     pub(crate) fn resolve(self) -> Result<ResolvedClient> {
         match self.error {
             Some(error) => Err(error),
-            None => resolve::resolve(self.given.complete()),
+            None => resolve::resolve(self.given.complete(), self.sasl),
         }
     }
 
@@ -137,6 +156,7 @@ impl ClientOptions {
     }
 }
 
+const SERVICE_NAME: &str = "kafka";
 const CLIENT_ID: &str = concat!("kafka-blocking-", env!("CARGO_PKG_VERSION"));
 
 client_options! {

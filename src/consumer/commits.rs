@@ -380,11 +380,11 @@ impl<K: ?Sized + Content, V: ?Sized + Content> KafkaConsumer<K, V> {
         self.with_driver(|driver| {
             let ended = driver.run_until(until, &self.shared.signals, |m| {
                 m.group.as_mut().and_then(Coordinator::take_committed)
-            })?;
+            });
             if let Some(group) = &mut driver.machines.group {
                 group.cancel_committed();
             }
-            match ended {
+            match ended? {
                 Ended::Done(answer) => answer,
                 Ended::Signalled => Err(Error::Wakeup),
                 Ended::TimedOut => Err(driver.machines.timeout(

@@ -181,6 +181,12 @@ impl Driver {
             if let Some(value) = done(&mut self.machines) {
                 return Ok(Ended::Done(value));
             }
+            // A call that closes has nobody to tell.
+            if signals.is_some()
+                && let Some(error) = self.machines.poll_refusal()
+            {
+                return Err(error);
+            }
             if signals.is_some_and(signalled) {
                 return Ok(Ended::Signalled);
             }

@@ -174,6 +174,12 @@ impl Machines {
             .or_else(|| self.resets.poll_error())
     }
 
+    /// The error of a broker that refuses us, or we it. Before the cluster is known it is one only when nobody is left to ask.
+    pub fn poll_refusal(&mut self) -> Option<Error> {
+        let told = self.metadata.answers() > 0 || self.client.is_hopeless();
+        told.then(|| self.client.poll_refusal()).flatten()
+    }
+
     /// The first error that names a topic; errors about others stay for `poll`.
     pub fn poll_error_about(&mut self, topic: &str) -> Option<Error> {
         const KEPT: usize = 8;

@@ -7,8 +7,15 @@ use crate::{
     client::options::client_options,
     consumer::{Content, Deserializer, KafkaConsumer, Raw, deserializer::Deserializers},
     error::Result,
-    net::{resolver::Resolver, servers::Servers, socket_options::SocketOptions},
-    options::{Millis, Refused, unknown},
+    net::{
+        proxy::Proxy,
+        resolver::Resolver,
+        sasl::{SaslMechanism, TokenSource},
+        servers::Servers,
+        socket_options::SocketOptions,
+        tls::SslContext,
+    },
+    options::{Millis, Pem, Refused, Secret, unknown},
     types::{IsolationLevel, OffsetAndMetadata, TopicPartition},
 };
 
@@ -23,7 +30,7 @@ pub use offset_reset::OffsetReset;
 pub use resolve::{FetchOptions, MetadataOptions, Resolved};
 pub use topics::Topics;
 
-pub use crate::client::options::{ClientOptions, ConnectionOptions, DnsLookup};
+pub use crate::client::options::{ClientOptions, ConnectionOptions, DnsLookup, SecurityProtocol};
 
 /// The options of a consumer, with the names that kafka-python gives to the arguments of `KafkaConsumer(…)`.
 ///
@@ -159,7 +166,7 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
     /// ```
     #[must_use]
     pub fn set(self, name: &str, value: &str) -> Self {
-        self.set_by_name(name, value)
+        self.set_by_name(name, value.trim())
     }
 
     /// Finds the addresses of brokers with `resolver` instead of the operating system.
@@ -168,6 +175,15 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
     #[must_use]
     pub fn resolver(mut self, resolver: impl Resolver) -> Self {
         self.client = self.client.resolver(resolver);
+        self
+    }
+
+    /// Logs in with a mechanism of one's own, in place of [`sasl_mechanism`](Self::sasl_mechanism).
+    ///
+    /// An example is at [`SaslMechanism`]. kafka-python: `register_sasl_mechanism`.
+    #[must_use]
+    pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
+        self.client = self.client.sasl(mechanism);
         self
     }
 

@@ -14,12 +14,17 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::{
     client::{Command, ConnectionId, KafkaClient, Role},
     net::{
+        helpers::Helpers,
         resolver::{Lookups, Resolver},
+        sasl::{SaslCall, SaslReply},
         socket_options::{self, SocketOption},
     },
 };
 
 const WAKER: Token = Token(0);
+
+/// How many steps to log in at one broker may be under way: one for each of its connections, and one that hangs.
+const LOGINS_AT_A_TIME: usize = 4;
 
 /// The sockets by the names that the client gave them.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(crate) struct Selector {
     events: Events,
     sockets: BTreeMap<ConnectionId, Open>,
     lookups: Lookups,
+    /// Steps of mechanisms to log in, by the broker's name.
+    logins: Helpers<Arc<str>, (ConnectionId, SaslReply)>,
     /// The socket that reads first in the next round: none waits behind another that always has something.
     first: ConnectionId,
     /// What every socket is set up with.
@@ -67,11 +74,13 @@ impl Selector {
         let poll = Poll::new()?;
         let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
         let lookups = Lookups::new(resolver, waker.clone());
+        let logins = Helpers::new("kafka-sasl", LOGINS_AT_A_TIME, waker.clone());
         let selector = Self {
             poll,
             events: Events::with_capacity(256),
             sockets: BTreeMap::new(),
             lookups,
+            logins,
             first: 0,
             options,
         };
@@ -109,6 +118,10 @@ impl Selector {
             client.handle_found(&lookup, found, now);
             progress = true;
         }
+        while let Some((_, (connection, reply))) = self.logins.poll() {
+            client.handle_authenticated(connection, reply, now);
+            progress = true;
+        }
         while let Some(command) = client.poll_command() {
             self.execute(command, client, now);
             progress = true;
@@ -138,12 +151,31 @@ impl Selector {
                 Ok(socket) => drop(self.sockets.insert(connection, socket)),
                 Err(error) => client.handle_closed(connection, error, now),
             },
+            Command::Authenticate(id) => {
+                if let Some(call) = client.take_call(id) {
+                    self.log_in(id, call, client, now);
+                }
+            }
             Command::Close(id) => {
                 if let Some(mut socket) = self.sockets.remove(&id) {
                     // Closing takes the socket out of the poll in any case.
                     let _ = self.poll.registry().deregister(&mut socket.stream);
                 }
             }
+        }
+    }
+
+    fn log_in(&mut self, id: ConnectionId, call: SaslCall, client: &mut KafkaClient, now: Instant) {
+        let host = call.host().clone();
+        let started = if self.logins.is_full(&host) {
+            Err(io::Error::other(format!(
+                "{LOGINS_AT_A_TIME} earlier steps have not come back yet"
+            )))
+        } else {
+            self.logins.start(host, move || (id, call.run()))
+        };
+        if let Err(error) = started {
+            client.handle_authenticated(id, SaslReply::failed(error), now);
         }
     }
 
@@ -250,8 +282,17 @@ impl Open {
         now: Instant,
     ) -> io::Result<bool> {
         let mut progress = false;
-        while self.readable && !client.has_events() {
-            let Some(space) = client.connection(id).and_then(|c| c.read_space()) else { break };
+        while !client.has_events() {
+            let Some(connection) = client.connection(id) else { break };
+            if connection.has_more() {
+                client.handle_read(id, 0, now);
+                progress = true;
+                continue;
+            }
+            if !self.readable {
+                break;
+            }
+            let Some(space) = connection.read_space() else { break };
             match self.stream.read(space) {
                 Ok(0) => {
                     return Err(io::Error::new(

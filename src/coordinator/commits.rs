@@ -385,7 +385,8 @@ impl Commits {
         }
     }
 
-    fn fail_all(&mut self, error: &Error) {
+    /// Nothing is to be committed: why, all of them are told.
+    pub(super) fn fail_all(&mut self, error: &Error) {
         for commit in self.queue.iter_mut() {
             commit.outcome.get_or_insert_with(|| Err(error.clone()));
         }

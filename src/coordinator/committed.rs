@@ -177,6 +177,13 @@ impl Committed {
         self.error.take()
     }
 
+    /// Nobody is there to be asked: why, the call that waits is told.
+    pub(super) fn fail_call(&mut self, error: Error) {
+        if self.call.take().is_some() {
+            self.answer = Some(Err(error));
+        }
+    }
+
     // What is known
 
     /// Whether a call waits.

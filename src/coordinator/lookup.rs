@@ -38,6 +38,8 @@ pub(super) struct Lookup {
     /// The last one was of no use: the next one may be no better.
     distrusted: bool,
     error: Option<Error>,
+    /// The same for those who wait for the coordinator.
+    refusal: Option<Error>,
     obstacle: Option<Box<str>>,
     random: fastrand::Rng,
 }
@@ -54,6 +56,7 @@ impl Lookup {
             named: None,
             distrusted: false,
             error: None,
+            refusal: None,
             obstacle: None,
             random: fastrand::Rng::with_seed(seed),
         }
@@ -176,6 +179,11 @@ impl Lookup {
         self.error.take()
     }
 
+    /// The same, for those who wait for the coordinator, and do so in vain.
+    pub(super) fn take_refusal(&mut self) -> Option<Error> {
+        self.refusal.take()
+    }
+
     // What is known
 
     /// The connection for what the coordinator may hold back.
@@ -240,6 +248,7 @@ impl Lookup {
 
     fn found(&mut self, id: i32, host: HostPort, client: &mut KafkaClient, now: Instant) {
         self.obstacle = None;
+        self.refusal = None;
         if std::mem::take(&mut self.doubt) && self.known == Some(id) {
             // Who doubts again hears the same.
             self.inquiry.back_off(&mut self.random, now);
@@ -260,6 +269,7 @@ impl Lookup {
         self.doubt = false;
         self.inquiry.back_off(&mut self.random, now);
         if !error.retriable() {
+            self.refusal = Some(error.clone());
             self.error = Some(error);
         }
     }

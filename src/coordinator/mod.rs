@@ -295,6 +295,10 @@ impl Coordinator {
         if attendance == Attendance::Reading || plants::is(Plant::CommitBeforeProcessing) {
             self.auto_commit(cx);
         }
+        if let Some(error) = self.lookup.take_refusal() {
+            self.commits.fail_all(&error);
+            self.committed.fail_call(error);
+        }
         self.commits.poll(&self.membership, &mut self.lookup, cx);
         self.committed.poll(&mut self.lookup, &self.options, cx);
     }

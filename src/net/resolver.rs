@@ -1,13 +1,14 @@
 //! From names to addresses, on a thread of its own: the operating system's look-up blocks, and may never answer.
 
 use std::{
-    collections::BTreeMap,
+    collections::VecDeque,
     fmt, io,
     net::{IpAddr, ToSocketAddrs},
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
 };
+
+use super::helpers::Helpers;
 
 /// Finds the addresses of a broker's name.
 ///
@@ -77,6 +78,8 @@ pub enum Lookup {
     Addresses(String),
     /// The canonical names behind a name.
     CanonicalNames(String),
+    /// The addresses of a proxy, and of a broker behind it.
+    Route(String, String),
 }
 
 impl Lookup {
@@ -84,6 +87,7 @@ impl Lookup {
         match self {
             Self::Addresses(_) => Found::Addresses(Err(error)),
             Self::CanonicalNames(_) => Found::CanonicalNames(Err(error)),
+            Self::Route(..) => Found::Route(Err(error)),
         }
     }
 }
@@ -95,66 +99,59 @@ pub enum Found {
     Addresses(io::Result<Vec<IpAddr>>),
     /// The canonical names behind a name.
     CanonicalNames(io::Result<Vec<String>>),
+    /// The addresses of a proxy, and of a broker behind it.
+    Route(io::Result<(Vec<IpAddr>, Vec<IpAddr>)>),
 }
 
 /// The look-ups that are under way.
 pub(crate) struct Lookups {
     resolver: Arc<dyn Resolver>,
-    wake: Arc<mio::Waker>,
-    sender: mpsc::Sender<(Lookup, Found)>,
-    receiver: mpsc::Receiver<(Lookup, Found)>,
-    under_way: BTreeMap<Lookup, usize>,
+    helpers: Helpers<Lookup, Found>,
+    /// Those that could not be started.
+    failed: VecDeque<(Lookup, Found)>,
 }
-
-/// How many look-ups of one name may be under way: one that hangs does not keep a second from trying.
-const MOST_AT_A_TIME: usize = 2;
 
 impl Lookups {
     pub(crate) fn new(resolver: Arc<dyn Resolver>, wake: Arc<mio::Waker>) -> Self {
-        let (sender, receiver) = mpsc::channel();
-        Self { resolver, wake, sender, receiver, under_way: BTreeMap::new() }
+        /// One that hangs does not keep a second of the same name from trying.
+        const MOST_AT_A_TIME: usize = 2;
+        let helpers = Helpers::new("kafka-resolver", MOST_AT_A_TIME, wake);
+        Self { resolver, helpers, failed: VecDeque::new() }
     }
 
     /// Starts a look-up on a thread of its own: one that hangs must not hold up the others.
     ///
     /// When several of the same name hang already, no other is started: whoever waits for it runs into its time-out.
     pub(crate) fn start(&mut self, lookup: Lookup) {
-        let under_way = self.under_way.entry(lookup.clone()).or_default();
-        if *under_way == MOST_AT_A_TIME {
+        if self.helpers.is_full(&lookup) {
             return;
         }
-        *under_way += 1;
-        let (resolver, wake, sender) =
-            (self.resolver.clone(), self.wake.clone(), self.sender.clone());
-        let asked = lookup.clone();
-        let helper = thread::Builder::new().name("kafka-resolver".to_owned()).spawn(move || {
+        let (resolver, asked) = (self.resolver.clone(), lookup.clone());
+        let started = self.helpers.start(lookup.clone(), move || {
             // A resolver is the user's: one that panics has failed, and no more than that.
-            let resolve = || match &lookup {
+            let resolve = || match &asked {
                 Lookup::Addresses(host) => Found::Addresses(resolver.resolve(host)),
                 Lookup::CanonicalNames(host) => {
                     Found::CanonicalNames(resolver.canonical_names(host))
                 }
+                Lookup::Route(proxy, host) => {
+                    let both =
+                        resolver.resolve(proxy).and_then(|p| Ok((p, resolver.resolve(host)?)));
+                    Found::Route(both)
+                }
             };
-            let found = panic::catch_unwind(AssertUnwindSafe(resolve))
-                .unwrap_or_else(|_| lookup.failed(io::Error::other("the resolver panicked")));
-            // Nobody listens any more when the consumer is gone: nothing is lost then.
-            if sender.send((lookup, found)).is_ok() {
-                let _ = wake.wake();
-            }
+            panic::catch_unwind(AssertUnwindSafe(resolve))
+                .unwrap_or_else(|_| asked.failed(io::Error::other("the resolver panicked")))
         });
-        if let Err(error) = helper {
-            let found = asked.failed(error);
-            let _ = self.sender.send((asked, found));
+        if let Err(error) = started {
+            let found = lookup.failed(error);
+            self.failed.push_back((lookup, found));
         }
     }
 
     /// An answer that has come, if there is one.
     pub(crate) fn poll(&mut self) -> Option<(Lookup, Found)> {
-        let (lookup, found) = self.receiver.try_recv().ok()?;
-        if let Some(under_way) = self.under_way.get_mut(&lookup) {
-            *under_way = under_way.saturating_sub(1);
-        }
-        Some((lookup, found))
+        self.failed.pop_front().or_else(|| self.helpers.poll())
     }
 }
 

@@ -25,6 +25,14 @@ impl HostPort {
     }
 }
 
+impl HostPort {
+    /// Reads `host:port`; `None` where it is anything else, or has no port.
+    pub(crate) fn parse_with_port(text: &str) -> Option<Self> {
+        split_port(text)?.1?;
+        parse_server(text).ok()
+    }
+}
+
 impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

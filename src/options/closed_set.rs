@@ -4,6 +4,10 @@
 /// lists them.
 macro_rules! closed_set {
     ($type:ident, $option:literal { $($variant:ident: $text:literal $(| $other:literal)*),* }, $allowed:literal) => {
+        $crate::options::closed_set! { $type, $option { $($variant: $text $(| $other)*),* }, $allowed, str::to_owned }
+    };
+    // The texts are displayed as this makes them.
+    ($type:ident, $option:literal { $($variant:ident: $text:literal $(| $other:literal)*),* }, $allowed:literal, $shown:path) => {
         impl $crate::options::FromText for $type {
             fn from_text(text: &str) -> Result<Self, $crate::options::Refused> {
                 match text.to_ascii_lowercase().replace('-', "_").as_str() {
@@ -31,9 +35,9 @@ macro_rules! closed_set {
 
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(match self {
+                f.write_str(&$shown(match self {
                     $(Self::$variant => $text,)*
-                })
+                }))
             }
         }
     };

@@ -255,5 +255,6 @@ fn fault_37_a_coordinator_that_throttles_a_join_is_asked_for_the_assignment_late
     take(&consumer, 1);
     let joined = broker.log_of::<JoinGroupRequest>()[1].0.at;
     let waited = broker.log_of::<SyncGroupRequest>()[0].0.at - joined;
-    assert!(waited >= SHORT, "{waited:?}");
+    // The broker's clock is read once a turn.
+    assert!(waited >= SHORT - Duration::from_millis(50), "{waited:?}");
 }

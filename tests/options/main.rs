@@ -11,6 +11,7 @@ mod group;
 mod members;
 mod names;
 mod reading;
+mod security;
 mod sharing;
 #[cfg(target_os = "linux")]
 mod sockets;

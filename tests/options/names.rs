@@ -13,9 +13,13 @@ const SOURCES: &[&str] = &[
     include_str!("members.rs"),
     include_str!("names.rs"),
     include_str!("reading.rs"),
+    include_str!("security.rs"),
     include_str!("sharing.rs"),
     include_str!("sockets.rs"),
     include_str!("times.rs"),
+    include_str!("../proxies.rs"),
+    include_str!("../../integration/tests/logins/options.rs"),
+    include_str!("../../integration/tests/tls_options.rs"),
 ];
 
 /// The builder's methods that are no row of its table, but have a test here.
@@ -24,6 +28,7 @@ const BESIDE_THE_TABLE: &[&str] = &[
     "default_offset_commit_callback",
     "key_deserializer",
     "resolver",
+    "sasl",
     "selector",
     "value_deserializer",
 ];

@@ -6,6 +6,7 @@ use std::{
 };
 
 use kafka_blocking::ConsumerBuilder;
+use scripted_broker::assert_tells_no_secret;
 
 /// Keeps what is warned of, with the thread that did.
 struct Warnings(Mutex<Vec<(ThreadId, String)>>);
@@ -18,7 +19,8 @@ impl log::Log for Warnings {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if record.target() == "kafka_blocking::group" && record.level() == log::Level::Warn {
+        assert_tells_no_secret(record);
+        if record.target().starts_with("kafka_blocking::") && record.level() == log::Level::Warn {
             let mut lines = self.0.lock().unwrap();
             lines.push((thread::current().id(), record.args().to_string()));
         }
@@ -27,13 +29,18 @@ impl log::Log for Warnings {
     fn flush(&self) {}
 }
 
-/// What this thread is warned of as the options are looked at.
-fn warnings(builder: ConsumerBuilder) -> Vec<String> {
+/// Listens to all that is logged, from now on.
+pub(crate) fn listen() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         log::set_logger(&WARNINGS).expect("no other logger");
-        log::set_max_level(log::LevelFilter::Warn);
+        log::set_max_level(log::LevelFilter::Trace);
     });
+}
+
+/// What this thread is warned of as the options are looked at.
+pub(crate) fn warnings(builder: ConsumerBuilder) -> Vec<String> {
+    listen();
     let here = thread::current().id();
     WARNINGS.0.lock().unwrap().retain(|(thread, _)| *thread != here);
     builder.resolve().expect("options that are allowed");

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use kafka_blocking::{ConsumerBuilder, ConsumerHandle, KafkaConsumer};
+use kafka_blocking::{ConsumerBuilder, ConsumerHandle};
 use kafka_blocking_integration::Acknowledged;
 
 /// Reads a topic from its beginning until it is told to stop.
@@ -20,21 +20,12 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    /// With these options, and otherwise the defaults.
-    pub(crate) fn start(
-        bootstrap: &str,
-        topic: &'static str,
-        options: &[(&'static str, &'static str)],
-    ) -> Self {
+    /// With a consumer of what is to be read.
+    pub(crate) fn start(builder: ConsumerBuilder) -> Self {
         let received = Arc::new(Mutex::new(Vec::new()));
         let (sender, handles) = mpsc::channel();
         let list = Arc::clone(&received);
-        let builder = KafkaConsumer::builder()
-            .topics([topic])
-            .bootstrap_servers(bootstrap)
-            .auto_offset_reset("earliest");
-        let builder =
-            options.iter().fold(builder, |builder, (name, value)| builder.set(name, value));
+        let builder = builder.auto_offset_reset("earliest");
         let thread = thread::spawn(move || {
             // Tests see the panic's text in their output, and that the thread is gone.
             follow(builder, &sender, &list).expect("no fault is an error to the caller");

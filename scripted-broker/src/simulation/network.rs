@@ -202,6 +202,11 @@ impl Network {
                     self.attempts.push(Attempt { at, address });
                     self.connect(connection, address, now);
                 }
+                Command::Authenticate(connection) => {
+                    if let Some(call) = client.take_call(connection) {
+                        client.handle_authenticated(connection, call.run(), now);
+                    }
+                }
                 Command::Close(connection) => {
                     if let Some(link) = self.links.remove(&connection) {
                         self.schedule(
@@ -393,7 +398,9 @@ impl Network {
     }
 
     fn look_up(&mut self, lookup: Lookup, at: Duration, now: Instant) {
-        let (Lookup::Addresses(name) | Lookup::CanonicalNames(name)) = &lookup;
+        let (Lookup::Addresses(name) | Lookup::CanonicalNames(name)) = &lookup else {
+            unreachable!("{lookup:?}: there is no proxy");
+        };
         self.lookups.push((at, name.clone()));
         let result = match self.names.get(name) {
             Some(Names::Never) => return,
@@ -403,7 +410,7 @@ impl Network {
         };
         let found = match &lookup {
             Lookup::Addresses(_) => Found::Addresses(result),
-            Lookup::CanonicalNames(_) => Found::CanonicalNames(
+            _ => Found::CanonicalNames(
                 result.map(|all| all.iter().map(ToString::to_string).collect()),
             ),
         };

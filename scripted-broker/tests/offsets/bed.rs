@@ -238,6 +238,7 @@ impl<M: Machine> Bed<M> {
                         self.client.handle_connected(connection, self.now);
                     }
                 }
+                Command::Authenticate(_) => unreachable!("nobody has to log in"),
                 Command::Close(connection) => {
                     self.links.remove(&connection);
                     self.cluster.lost(connection);

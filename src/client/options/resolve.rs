@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{ClientValues, DnsLookup};
+use super::{ClientValues, DnsLookup, security};
 use crate::{
     error::Result,
     net::{
+        sasl::Sasl,
+        security::Security,
         servers::HostPort,
         socket_options::{SocketOption, receive_buffer, send_buffer},
     },
@@ -49,16 +51,18 @@ pub struct ConnectionOptions {
     /// Leaves room for the largest answer that is asked for.
     pub receive_message_max: usize,
     pub dns_lookup: DnsLookup,
+    pub security: Security,
 }
 
-pub(super) fn resolve(values: ClientValues) -> Result<ResolvedClient> {
+pub(super) fn resolve(values: ClientValues, sasl: Option<Sasl>) -> Result<ResolvedClient> {
     if values.client_id.is_empty() {
         return refuse(("client_id", values.client_id), "must not be empty");
     }
     fits_string(("client_id", &values.client_id))?;
     check_times(&values)?;
+    let security = security::security(&values, sasl)?;
     Ok(ResolvedClient {
-        connection: connection(&values),
+        connection: connection(&values, security),
         servers: values.bootstrap_servers.into_vec(),
         client_id: values.client_id,
         metadata_max_age: values.metadata_max_age_ms.get(),
@@ -68,7 +72,7 @@ pub(super) fn resolve(values: ClientValues) -> Result<ResolvedClient> {
     })
 }
 
-fn connection(values: &ClientValues) -> ConnectionOptions {
+fn connection(values: &ClientValues, security: Security) -> ConnectionOptions {
     let mut socket_options = values.socket_options.clone().into_vec();
     socket_options.extend(values.receive_buffer_bytes.map(receive_buffer));
     socket_options.extend(values.send_buffer_bytes.map(send_buffer));
@@ -84,6 +88,7 @@ fn connection(values: &ClientValues) -> ConnectionOptions {
         receive_message_max: usize::try_from(values.receive_message_max_bytes)
             .unwrap_or(usize::MAX),
         dns_lookup: values.client_dns_lookup,
+        security,
     }
 }
 

@@ -106,6 +106,109 @@ macro_rules! client_options {
             /// `"resolve_canonical_bootstrap_servers_only"` takes each address of a bootstrap server for a server of its own, under
             /// its canonical name, as Kerberos and TLS may need it. Or a [`DnsLookup`].
             client_dns_lookup: DnsLookup = "use_all_dns_ips";
+
+            /// A proxy through which all brokers are reached, as in `socks5://proxy.example:1080`, with a name and a password before
+            /// the host where it wants them: `socks5://name:password@…`, percent-encoded.
+            ///
+            /// With `socks5` the client looks up the brokers' names, with `socks5h` and `http` (CONNECT) the proxy does. TLS, where it is
+            /// spoken, is spoken with the broker, through the proxy.
+            proxy_url: Option<Proxy> = None, alias socks5_proxy;
+
+            /// How brokers are spoken with: `"PLAINTEXT"`, `"SSL"`, `"SASL_PLAINTEXT"` or `"SASL_SSL"`, or a [`SecurityProtocol`].
+            ///
+            /// Unlike kafka-python, options of TLS or SASL that have no effect with it are refused.
+            ///
+            /// ```no_run
+            /// // The brokers of this example do not exist.
+            /// use kafka_blocking::KafkaConsumer;
+            ///
+            /// let consumer = KafkaConsumer::builder()
+            ///     .bootstrap_servers("kafka.example:9094")
+            ///     .security_protocol("SASL_SSL")
+            ///     .ssl_cafile("ca.pem")
+            ///     .sasl_mechanism("PLAIN")
+            ///     .sasl_plain_username("alice")
+            ///     .sasl_plain_password(std::env::var("PASSWORD").unwrap())
+            ///     .topics("orders")
+            ///     .build()?;
+            /// # Ok::<(), kafka_blocking::Error>(())
+            /// ```
+            security_protocol: SecurityProtocol = "PLAINTEXT";
+
+            /// TLS that was set up elsewhere, as a [`native_tls::TlsConnector`]. All other options `ssl_*` are ignored then.
+            ssl_context: Option<SslContext> = None;
+
+            /// Whether the broker's certificate must be for the name that the client connects to. Whether it can be trusted, is looked
+            /// at in any case.
+            ssl_check_hostname: bool = true;
+
+            /// The certificates of whoever may vouch for brokers, in PEM format: the path of a file, or the text itself, which begins
+            /// with `-----BEGIN`. `None` takes those that the system has. A broker's own certificate will do if it is signed by itself.
+            ///
+            /// Read by `build()`, once; so are the other files.
+            ssl_cafile: Option<Pem> = None;
+
+            /// The certificate that the client shows to brokers that ask for one, and those between it and one that brokers trust, in
+            /// PEM format: a file, or text, which may have the key in it, too.
+            ssl_certfile: Option<Pem> = None;
+
+            /// The private key of the certificate, in PEM format: a file, or text; PKCS#8, PKCS#1 or SEC1. `None`: it is in
+            /// [`ssl_certfile`](Self::ssl_certfile).
+            ssl_keyfile: Option<Pem> = None;
+
+            /// The password of the private key, where it is encrypted.
+            ssl_password: Option<Secret> = None;
+
+            /// Certificates that are valid no more, in PEM format: a file, or text. A broker's own certificate is looked for in it, and
+            /// no other one: a revoked certificate between it and a trusted one is accepted, as in Python. A list that is out of date,
+            /// or is not of who issued the broker's certificate, makes every broker be refused.
+            ///
+            /// Broken in release 3 of kafka-python.
+            ssl_crlfile: Option<Pem> = None;
+
+            /// The ciphers that may be used, in OpenSSL's notation. As in Python that is about TLS 1.2; TLS 1.3 has others, which are
+            /// all safe.
+            ///
+            /// Ignored by release 3 of kafka-python.
+            ssl_ciphers: Option<String> = None;
+
+            /// How to log in, where [`security_protocol`](Self::security_protocol) says that one has to: `"PLAIN"`,
+            /// `"SCRAM-SHA-256"`, `"SCRAM-SHA-512"`, `"OAUTHBEARER"` or `"GSSAPI"` (Kerberos, with the feature `gssapi`).
+            ///
+            /// Of another mechanism see [`sasl`](Self::sasl). Options of mechanisms that are not used are refused.
+            sasl_mechanism: Option<String> = None;
+
+            /// The name to log in with, for PLAIN and SCRAM.
+            ///
+            /// It is sent as it is, without SASLprep, as Java's and Python's clients do. Brokers know names of SCRAM in ASCII only.
+            sasl_plain_username: Option<String> = None;
+
+            /// The password to log in with, for PLAIN and SCRAM. It is shown nowhere.
+            sasl_plain_password: Option<Secret> = None;
+
+            /// Where tokens for OAUTHBEARER come from: a [`TokenProvider`](crate::TokenProvider), or a function that gives one.
+            ///
+            /// It is asked on a helper thread, for each connection and each time that a session ends.
+            ///
+            /// ```
+            /// use kafka_blocking::KafkaConsumer;
+            ///
+            /// let builder = KafkaConsumer::builder()
+            ///     .security_protocol("SASL_SSL")
+            ///     .sasl_mechanism("OAUTHBEARER")
+            ///     .sasl_oauth_token_provider(|| std::fs::read_to_string("token"));
+            /// ```
+            sasl_oauth_token_provider: Option<TokenSource> = None;
+
+            /// The name of the brokers' service in Kerberos: the first part of `kafka/host@REALM`.
+            sasl_kerberos_service_name: String = SERVICE_NAME, shown "`kafka`";
+
+            /// The host in the name of the brokers' service in Kerberos; `None` is the one that the client connects to.
+            sasl_kerberos_domain_name: Option<String> = None;
+
+            /// The whole name of the brokers' service in Kerberos, in place of the two: a principal, `kafka/host@REALM`, or
+            /// `service@host`.
+            sasl_kerberos_name: Option<String> = None;
             }
         }
     };

@@ -20,9 +20,8 @@ fn an_option_that_only_consumers_have_is_unknown_here() {
 
 #[test]
 fn what_is_not_served_or_never_will_be_is_refused_here_too() {
-    let error = refused(ClientOptions::new().set("ssl_password", "hunter2"));
+    let error = refused(ClientOptions::new().set("api_version", "0.10"));
     assert_eq!(error.allowed, "not served by this version of kafka-blocking");
-    assert!(!format!("{error:?}").contains("hunter2"));
     let error = refused(ClientOptions::new().set("selector", "x"));
     assert!(error.allowed.contains("the operating system's own selector"), "{error}");
 }

@@ -15,24 +15,6 @@ pub(crate) const UNSERVED_BY_CLIENTS: Unserved = Unserved { not_served: NOT_SERV
 
 const NOT_SERVED: &[&str] = &[
     // Security and the way to the brokers.
-    "security_protocol",
-    "ssl_context",
-    "ssl_check_hostname",
-    "ssl_cafile",
-    "ssl_certfile",
-    "ssl_keyfile",
-    "ssl_password",
-    "ssl_crlfile",
-    "ssl_ciphers",
-    "sasl_mechanism",
-    "sasl_plain_username",
-    "sasl_plain_password",
-    "sasl_kerberos_name",
-    "sasl_kerberos_service_name",
-    "sasl_kerberos_domain_name",
-    "sasl_oauth_token_provider",
-    "proxy_url",
-    "socks5_proxy",
     "api_version",
     // Metrics.
     "metric_reporters",

@@ -165,6 +165,28 @@ const SHARED_VALUES: &[(&str, &str)] = &[
     ("socket_connection_setup_timeout_max_ms", "19"),
     ("receive_message_max_bytes", "200000000"),
     ("client_dns_lookup", "resolve_canonical_bootstrap_servers_only"),
+    ("proxy_url", "socks5://a:1"),
+    ("socks5_proxy", "socks5h://a:1"),
+];
+
+/// Those that must fit together, and some that need files: `tests/options/security.rs` and `integration/tests` set each.
+const SECURITY: &[&str] = &[
+    "security_protocol",
+    "ssl_context",
+    "ssl_check_hostname",
+    "ssl_cafile",
+    "ssl_certfile",
+    "ssl_keyfile",
+    "ssl_password",
+    "ssl_crlfile",
+    "ssl_ciphers",
+    "sasl_mechanism",
+    "sasl_plain_username",
+    "sasl_plain_password",
+    "sasl_oauth_token_provider",
+    "sasl_kerberos_service_name",
+    "sasl_kerberos_domain_name",
+    "sasl_kerberos_name",
 ];
 
 fn other_values() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -173,7 +195,8 @@ fn other_values() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 #[test]
 fn every_option_set_by_name_changes_what_is_resolved() {
-    let names: Vec<&str> = other_values().map(|(name, _)| name).collect();
+    let names: Vec<&str> =
+        other_values().map(|(name, _)| name).chain(SECURITY.iter().copied()).collect();
     assert_eq!(names, ConsumerBuilder::NAMES);
 
     let mut last = format!("{:?}", resolved(builder()));
@@ -189,7 +212,8 @@ fn every_option_set_by_name_changes_what_is_resolved() {
 
 #[test]
 fn what_is_set_for_all_clients_is_set_for_the_consumer() {
-    let names: Vec<&str> = SHARED_VALUES.iter().map(|(name, _)| *name).collect();
+    let names = SHARED_VALUES.iter().map(|(name, _)| name).chain(SECURITY);
+    let names: Vec<&str> = names.copied().collect();
     assert_eq!(names, ClientOptions::NAMES);
     for (name, value) in SHARED_VALUES {
         let shared = ClientOptions::new().set(name, value);
@@ -290,9 +314,16 @@ fn a_selector_is_refused_with_the_reason() {
 
 #[test]
 fn a_secret_given_to_an_option_that_is_refused_is_not_repeated() {
-    for name in ["sasl_plain_password", "ssl_password", "proxy_url", "sasl_plain_pasword", "passwd"]
-    {
-        let error = refused(builder().set(name, "hunter2"));
+    for (name, value) in [
+        ("sasl_plain_password", "hunter2"),
+        ("ssl_password", "hunter2"),
+        ("ssl_keyfile", "-----BEGIN PRIVATE KEY-----hunter2"),
+        ("proxy_url", "socks4://me:hunter2@proxy:1"),
+        ("sasl_oauth_token_provider", "hunter2"),
+        ("sasl_plain_pasword", "hunter2"),
+        ("passwd", "hunter2"),
+    ] {
+        let error = refused(builder().set(name, value));
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{name}");
     }
 }
@@ -394,6 +425,9 @@ fn fault_234_negative_and_empty_values_are_refused() {
             "group_id",
             "topics",
         ];
+        if SECURITY.contains(name) {
+            continue;
+        }
         assert_eq!(negative.is_ok(), may.contains(name), "{name}: {negative:?}");
         let empty = builder().set(name, "").resolve();
         // These can be without a value, and others without an entry.
@@ -401,6 +435,8 @@ fn fault_234_negative_and_empty_values_are_refused() {
             "client_rack",
             "consumer_timeout_ms",
             "partition_assignment_strategy",
+            "proxy_url",
+            "socks5_proxy",
             "receive_buffer_bytes",
             "send_buffer_bytes",
             "socket_options",

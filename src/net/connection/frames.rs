@@ -2,7 +2,7 @@
 
 use std::{io, time::Instant};
 
-use super::{Connection, Event, Failure, InFlight, Incoming, State};
+use super::{Connection, Event, Failure, InFlight, Incoming, State, authentication::LONGEST};
 use crate::{
     net::fetch_stream::FetchStream,
     protocol::{self, Request, fetch::FetchRequest, throttle::throttle_time_ms},
@@ -42,6 +42,7 @@ impl Connection {
                         )
                     })?;
                     let Some(piece) = piece else { return Ok(()) };
+                    self.served = true;
                     let id = self.in_flight.front().expect("the request that is answered").id;
                     self.events.push_back(Event::Fetch { id, piece });
                     if done {
@@ -57,12 +58,19 @@ impl Connection {
     fn decode_head(&mut self) -> Result<bool, Failure> {
         let data = self.staging.data();
         let Some(length) = data.first_chunk::<4>() else { return Ok(false) };
-        let length = usize::try_from(i32::from_be_bytes(*length)).ok().filter(|n| *n >= 4);
+        let bare = self.state == (State::Token { bare: true });
+        let least = if bare { 0 } else { 4 };
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok().filter(|n| *n >= least);
         let Some(length) = length else {
             return Err(self.failure(io::ErrorKind::InvalidData, self.odd_frame(data)));
         };
-        if length > self.limits.receive_max {
+        if length > self.longest() {
             return Err(self.failure(io::ErrorKind::FileTooLarge, self.odd_frame(data)));
+        }
+        if bare {
+            self.incoming = Incoming::Whole { body: Vec::new(), filled: 0, length };
+            self.staging.consume(4);
+            return Ok(true);
         }
         let Some(head) = data.first_chunk::<8>() else { return Ok(false) };
         let correlation = i32::from_be_bytes(head[4..].try_into().expect("four bytes"));
@@ -87,21 +95,32 @@ impl Connection {
         Ok(true)
     }
 
+    /// The longest frame that may come now. A broker that has not said who it is has little to say.
+    fn longest(&self) -> usize {
+        let receive_max = self.limits.receive_max;
+        if self.ready { receive_max } else { receive_max.min(LONGEST) }
+    }
+
     /// What to say of a frame's length that cannot be one.
     fn odd_frame(&self, data: &[u8]) -> String {
         let claimed = i32::from_be_bytes(data[..4].try_into().expect("four bytes"));
         let hint = match data {
             [b'H', b'T', b'T', b'P', ..] => ": this is the answer of an HTTP server",
-            [0x15 | 0x16, 0x03, ..] => ": this looks like TLS",
+            [0x15 | 0x16, 0x03, ..] => {
+                ": this looks like TLS; is security_protocol SSL or SASL_SSL?"
+            }
             _ => "",
         };
-        let limit = self.limits.receive_max;
-        format!(
-            "a frame of {claimed} bytes, where up to {limit} are allowed (receive_message_max_bytes){hint}"
-        )
+        let limit = self.longest();
+        let option =
+            if limit < self.limits.receive_max { "" } else { " (receive_message_max_bytes)" };
+        format!("a frame of {claimed} bytes, where up to {limit} are allowed{option}{hint}")
     }
 
     fn handle_frame(&mut self, frame: Vec<u8>, now: Instant) -> Result<(), Failure> {
+        if self.state == (State::Token { bare: true }) {
+            return self.next_step(frame, now);
+        }
         let first = self.in_flight.front().expect("matched when its head was read");
         let InFlight { id, key, version, .. } = *first;
         if let State::Versions { asked } = self.state {
@@ -118,6 +137,12 @@ impl Connection {
         let header = reader.consumed();
         let mut body = frame;
         body.drain(..header);
+        match self.state {
+            State::Handshake => return self.handle_mechanisms(&body, version, now),
+            State::Token { .. } => return self.handle_authenticate(&body, version, now),
+            _ => {}
+        }
+        self.served = true;
         let throttle_time_ms = throttle_time_ms(key, version, &body);
         self.events.push_back(Event::Response { id, version, body, throttle_time_ms });
         Ok(())

@@ -1,8 +1,9 @@
 //! One connection to one broker, as a machine: it is given bytes and the time, and says what to send and when to call again.
 //!
 //! ```text
-//!  Connecting ──connected──▶ Versions ──the broker's ranges──▶ Ready
-//!      └───────── one set-up deadline over all of it ─────────┘
+//!  Connecting ──▶ Tunnelling ───▶ Encrypting ──▶ Versions ──▶ Handshake ──▶ Mechanism ⇄ Token ──▶ Ready
+//!      │       (through a proxy)  (with TLS)                  └──── (with SASL, and again in time) ──┘│
+//!      └───────────────────────────── one set-up deadline over all of it ─────────────────────────────┘
 //! ```
 //!
 //! Any failure is final: the owner drops the machine and asks [`Connection::abandon`] which requests went down with it.
@@ -10,20 +11,33 @@
 use std::{
     collections::VecDeque,
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+mod authentication;
+mod encryption;
 mod frames;
 mod setup;
+mod tunnelling;
 
 use crate::{
     net::{
         fetch_stream::{FetchPiece, FetchStream},
+        proxy::Tunnel,
+        security::Security,
         staging::Staging,
     },
-    protocol::{self, Request, api_versions::ApiVersionsRequest, versions::ApiRanges},
+    protocol::{
+        self, Request, api_versions::ApiVersionsRequest,
+        sasl_authenticate::SaslAuthenticateRequest, sasl_handshake::SaslHandshakeRequest,
+        versions::ApiRanges,
+    },
     records::ChunkPool,
 };
+
+use authentication::Authentication;
+use encryption::Encryption;
 
 /// Names a request for as long as it is under way.
 pub type RequestId = u64;
@@ -77,20 +91,38 @@ pub struct Failure {
     pub step: &'static str,
     /// What went wrong.
     pub source: io::Error,
+    /// One side does not accept who the other is, or how it speaks: that will be so the next time, too.
+    pub refused: bool,
 }
 
 impl Failure {
     /// Whether the peer sent what makes no sense, or more at once than is allowed.
     #[must_use]
     pub fn is_garbled(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge)
+        !self.refused
+            && matches!(
+                self.source.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge
+            )
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
-    Versions { asked: i16 },
+    Tunnelling,
+    Encrypting,
+    Versions {
+        asked: i16,
+    },
+    /// The mechanism is agreed on.
+    Handshake,
+    /// The mechanism is asked for its next message.
+    Mechanism,
+    /// The broker is asked what it says to a message.
+    Token {
+        bare: bool,
+    },
     Ready,
 }
 
@@ -124,6 +156,15 @@ pub struct Connection {
     limits: ConnectionLimits,
     client_id: String,
     state: State,
+    /// It has been ready: it is not set up any more, whatever it is busy with.
+    ready: bool,
+    tunnel: Option<Tunnel>,
+    encryption: Option<Encryption>,
+    authentication: Option<Authentication>,
+    /// The broker has answered a request.
+    served: bool,
+    /// What failed in a command, to be told by the next call that can.
+    broken: Option<Failure>,
     ranges: ApiRanges,
     out: Vec<u8>,
     sent: usize,
@@ -150,6 +191,12 @@ impl Connection {
             limits,
             client_id,
             state: State::Connecting,
+            ready: false,
+            tunnel: None,
+            encryption: None,
+            authentication: None,
+            served: false,
+            broken: None,
             ranges: ApiRanges::default(),
             out: Vec::new(),
             sent: 0,
@@ -161,6 +208,17 @@ impl Connection {
             gated: false,
             pool,
         }
+    }
+
+    /// The same to a broker that wants TLS or SASL. `host` is its name; `share`, from 0.85 to 0.95, says after which part of
+    /// the time that the broker gives to log in again.
+    #[must_use]
+    pub fn secured(mut self, security: &Security, host: &str, share: f64) -> Self {
+        let host: Arc<str> = host.into();
+        self.encryption = security.tls.clone().map(|tls| Encryption::new(tls, host.clone()));
+        self.authentication =
+            security.sasl.clone().map(|sasl| Authentication::new(sasl, host, share));
+        self
     }
 
     // Commands
@@ -196,6 +254,7 @@ impl Connection {
             timeout,
         });
         self.active = now;
+        self.encrypt();
         Ok(())
     }
 
@@ -212,11 +271,26 @@ impl Connection {
 
     /// The socket is connected.
     pub fn handle_connected(&mut self, now: Instant) {
-        self.ask_versions(self.limits.first_versions, now);
+        if self.tunnel.is_some() {
+            self.begin_tunnel(now);
+        } else {
+            self.broken = self.begin(now).err();
+        }
     }
 
     /// Where the next bytes from the socket go, or `None` when none are wanted.
     pub fn read_space(&mut self) -> Option<&mut [u8]> {
+        if self.is_gated() {
+            return None;
+        }
+        if self.encryption.is_some() && self.tunnel.is_none() {
+            return self.encryption.as_mut().and_then(Encryption::space);
+        }
+        self.plain_space()
+    }
+
+    /// Where bytes of the protocol go next.
+    fn plain_space(&mut self) -> Option<&mut [u8]> {
         if self.is_gated() {
             return None;
         }
@@ -234,12 +308,31 @@ impl Connection {
         }
     }
 
-    /// `n` bytes were read into [`read_space`](Self::read_space).
+    /// `n` bytes were read into [`read_space`](Self::read_space). With `n = 0`, when it [`has_more`](Self::has_more).
     ///
     /// # Errors
     /// Where they are no answer to what was asked; the connection is then at its end.
     pub fn handle_read(&mut self, n: usize, now: Instant) -> Result<(), Failure> {
         self.active = now;
+        if self.tunnel.is_some() {
+            self.staging.advance(n);
+            return self.handle_proxy(now);
+        }
+        if let Some(encryption) = &mut self.encryption {
+            encryption.received(n);
+            return self.decrypt(now);
+        }
+        self.handle_plain(n, now)
+    }
+
+    /// Whether bytes that were read already may give more, without any from the socket.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.encryption.as_ref().is_some_and(Encryption::has_more) && !self.is_gated()
+    }
+
+    /// `n` bytes of the protocol were put into [`plain_space`](Self::plain_space).
+    fn handle_plain(&mut self, n: usize, now: Instant) -> Result<(), Failure> {
         let direct = self.reads_directly();
         match &mut self.incoming {
             Incoming::Fetch(stream) if direct => stream.advance(n),
@@ -255,6 +348,10 @@ impl Connection {
     /// # Errors
     /// Where a deadline has passed; the connection is then at its end.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Failure> {
+        if let Some(failure) = self.broken.take() {
+            return Err(failure);
+        }
+        self.renew_authentication(now)?;
         if self.state != State::Ready && now >= self.setup_deadline {
             let waited = self.limits.setup_timeout;
             return Err(
@@ -282,12 +379,19 @@ impl Connection {
     /// The bytes that are to be written.
     #[must_use]
     pub fn poll_transmit(&self) -> &[u8] {
-        &self.out[self.sent..]
+        match &self.encryption {
+            Some(encryption) if self.tunnel.is_none() => encryption.outgoing(),
+            _ => &self.out[self.sent..],
+        }
     }
 
     /// `n` bytes of [`poll_transmit`](Self::poll_transmit) were written.
     pub fn handle_sent(&mut self, n: usize, now: Instant) {
         self.active = now;
+        match &mut self.encryption {
+            Some(encryption) if self.tunnel.is_none() => return encryption.handle_sent(n),
+            _ => {}
+        }
         self.sent += n;
         if self.sent == self.out.len() {
             self.out.clear();
@@ -303,6 +407,9 @@ impl Connection {
     /// When to call [`handle_timeout`](Self::handle_timeout) next.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
+        if self.broken.is_some() {
+            return self.active;
+        }
         if self.state != State::Ready {
             return self.setup_deadline;
         }
@@ -310,26 +417,61 @@ impl Connection {
             return later(self.active, Duration::MAX);
         }
         let idle = later(self.active, self.limits.max_idle);
+        let renewal = self.authentication.as_ref().and_then(Authentication::renew_at);
+        let idle = renewal.map_or(idle, |at| at.min(idle));
         self.in_flight.iter().map(|f| f.deadline).min().unwrap_or(idle)
     }
 
     /// The requests that went down with the connection.
     pub fn abandon(self) -> impl Iterator<Item = RequestId> {
-        self.in_flight.into_iter().filter(|f| f.key != ApiVersionsRequest::KEY).map(|f| f.id)
+        const OWN: [i16; 3] =
+            [ApiVersionsRequest::KEY, SaslHandshakeRequest::KEY, SaslAuthenticateRequest::KEY];
+        self.in_flight.into_iter().filter(|f| !OWN.contains(&f.key)).map(|f| f.id)
+    }
+
+    /// What it means that the socket failed, or was closed by the peer, just now.
+    #[must_use]
+    pub fn hang_up(&self, source: io::Error) -> Failure {
+        let closed = matches!(
+            source.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+        );
+        let hint = match self.state {
+            _ if !closed => "",
+            State::Encrypting => "; does its listener speak TLS?",
+            State::Token { .. } => "; perhaps it does not accept who the client says it is",
+            // What a listener that wants SASL does with whoever does not log in.
+            State::Ready if !self.served => "; does its listener want SASL?",
+            _ => "",
+        };
+        match hint {
+            "" => Failure { step: self.step(), source, refused: false },
+            hint => self.failure(source.kind(), format!("{source}{hint}")),
+        }
     }
 
     // What is known
 
-    /// Whether requests can be sent.
+    /// Whether it is set up.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.state == State::Ready
+        self.ready
     }
 
     /// Whether one more request may be sent now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.is_ready() && self.in_flight.len() < self.limits.max_in_flight
+        self.state == State::Ready
+            && self.in_flight.len() < self.limits.max_in_flight
+            && !self.authentication.as_ref().is_some_and(|a| a.is_due)
+    }
+
+    /// Whether nothing is under way: neither a request, nor a step of its own.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.state == State::Ready && self.in_flight.is_empty()
     }
 
     /// How many requests are unanswered.
@@ -361,6 +503,9 @@ impl Connection {
     pub fn step(&self) -> &'static str {
         match self.state {
             State::Connecting => "connecting",
+            State::Tunnelling => "connecting through the proxy",
+            State::Encrypting => "TLS handshake",
+            State::Handshake | State::Mechanism | State::Token { .. } => "authenticating",
             State::Versions { .. } => "waiting for the answer to ApiVersions",
             State::Ready => "connected",
         }
@@ -385,7 +530,7 @@ impl Connection {
         kind: io::ErrorKind,
         text: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Failure {
-        Failure { step: self.step(), source: io::Error::new(kind, text) }
+        Failure { step: self.step(), source: io::Error::new(kind, text), refused: false }
     }
 
     // Helpers

@@ -2,7 +2,7 @@
 
 use std::{io, time::Instant};
 
-use super::{Connection, Event, Failure, State};
+use super::{Connection, Failure, State};
 use crate::protocol::{
     self,
     api_versions::{ApiVersionsRequest, ApiVersionsResponse},
@@ -52,9 +52,7 @@ impl Connection {
         match response.error_code {
             0 => {
                 self.ranges = ranges;
-                self.state = State::Ready;
-                self.events.push_back(Event::Ready);
-                Ok(())
+                self.begin_authentication(now)
             }
             UNSUPPORTED_VERSION if asked > 0 => {
                 let retry =

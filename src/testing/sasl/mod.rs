@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     ErrorCode,
+    net::sasl::scram::keys::Hash,
     protocol::{
         self, Request, RequestHeader,
         api_versions::ApiVersionsRequest,
@@ -16,7 +17,7 @@ use crate::{
     wire::DecodeError,
 };
 
-use self::scram::{Credential, Hash, Server};
+use self::scram::{Credential, Server};
 use super::answers::{Body, Outcome, Refusals};
 
 mod scram;
@@ -37,8 +38,7 @@ impl Mechanism {
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
-            Self::Scram(Hash::Sha256) => "SCRAM-SHA-256",
-            Self::Scram(Hash::Sha512) => "SCRAM-SHA-512",
+            Self::Scram(hash) => hash.mechanism(),
         }
     }
 

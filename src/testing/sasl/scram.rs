@@ -1,50 +1,11 @@
 //! SCRAM (RFC 5802, RFC 7677), the broker's half: what a user's password becomes, and the messages both ways.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hmac::{Hmac, Mac, digest::KeyInit};
-use sha2::{Digest as _, Sha256, Sha512};
+
+use crate::net::sasl::scram::keys::{Hash, Keys, xor};
 
 /// How often a password is hashed: as few times as RFC 7677 allows, and as often as Kafka does by default.
 const ITERATIONS: u32 = 4096;
-
-/// The hash function of a mechanism.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Hash {
-    Sha256,
-    Sha512,
-}
-
-impl Hash {
-    fn of(self, data: &[u8]) -> Vec<u8> {
-        match self {
-            Self::Sha256 => Sha256::digest(data).to_vec(),
-            Self::Sha512 => Sha512::digest(data).to_vec(),
-        }
-    }
-
-    fn mac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
-        fn mac<M: Mac + KeyInit>(key: &[u8], data: &[u8]) -> Vec<u8> {
-            let mac = <M as Mac>::new_from_slice(key).expect("a key of any length will do");
-            mac.chain_update(data).finalize().into_bytes().to_vec()
-        }
-        match self {
-            Self::Sha256 => mac::<Hmac<Sha256>>(key, data),
-            Self::Sha512 => mac::<Hmac<Sha512>>(key, data),
-        }
-    }
-
-    fn salted(self, password: &str, salt: &[u8], iterations: u32) -> Vec<u8> {
-        let password = password.as_bytes();
-        match self {
-            Self::Sha256 => {
-                pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password, salt, iterations).to_vec()
-            }
-            Self::Sha512 => {
-                pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(password, salt, iterations).to_vec()
-            }
-        }
-    }
-}
 
 /// What a broker keeps of a user's password.
 #[derive(Clone)]
@@ -64,9 +25,8 @@ impl Credential {
     }
 
     fn with_salt(hash: Hash, password: &str, salt: Vec<u8>) -> Self {
-        let salted = hash.salted(password, &salt, ITERATIONS);
-        let stored_key = hash.of(&hash.mac(&salted, b"Client Key"));
-        Self { hash, salt, stored_key, server_key: hash.mac(&salted, b"Server Key") }
+        let Keys { stored, server, .. } = hash.keys(password, &salt, ITERATIONS);
+        Self { hash, salt, stored_key: stored, server_key: server }
     }
 }
 
@@ -164,8 +124,7 @@ impl Server {
         if proof.len() != signature.len() {
             return None;
         }
-        let client_key: Vec<u8> = proof.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
-        let proven = hash.of(&client_key) == stored_key;
+        let proven = hash.of(&xor(&proof, &signature)) == stored_key;
         let signature = STANDARD.encode(hash.mac(&server_key, signed.as_bytes()));
         proven.then(|| format!("v={signature}").into_bytes())
     }
