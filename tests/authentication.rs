@@ -244,6 +244,31 @@ fn fault_284_what_a_broker_says_of_a_failure_is_escaped() {
     assert_eq!(reason, "PLAIN: \\u{1b}[31mred\\nand a second line");
 }
 
+#[test]
+fn fault_276_a_password_that_a_broker_repeats_is_told_nobody() {
+    let broker = broker();
+    broker.on::<SaslAuthenticateRequest>().rewrite(|response| {
+        response.error_code = 58;
+        response.error_message = Some("secret-of-alice is wrong".to_owned());
+    });
+    let (_, _, reason) = refusal(&refused(alice(&broker)));
+    assert_eq!(reason, "PLAIN: … is wrong");
+}
+
+#[test]
+fn a_bootstrap_server_that_refuses_does_not_matter_where_another_one_does_not() {
+    let (wrong, right) = (broker(), broker());
+    wrong.add_user("PLAIN", "alice", "secret-of-others");
+    // Which one is asked first is left to chance.
+    for _ in 0..8 {
+        let servers = [wrong.address(), right.address()];
+        let consumer = alice(&right).bootstrap_servers(servers).build().unwrap();
+        assert_eq!(values(&consumer, 3), ["a", "b", "c"]);
+        assert!(consumer.poll(Duration::from_millis(50)).unwrap().is_empty());
+    }
+    assert!(!wrong.requests_of::<SaslAuthenticateRequest>().is_empty());
+}
+
 // Other mechanisms
 
 /// Says one thing.
@@ -291,6 +316,40 @@ fn a_mechanism_that_panics_has_failed_and_no_more_than_that() {
     let broker = broker();
     let error = refused(builder(&broker).sasl(Scripted::new(|| panic!("a bug of the user's"))));
     assert_eq!(refusal(&error).2, "PLAIN: the mechanism panicked");
+}
+
+#[test]
+fn a_slow_mechanism_logs_in_to_any_number_of_brokers_behind_one_name() {
+    const NODES: usize = 12;
+    watch_logs();
+    let broker = ScriptedBroker::cluster(NODES);
+    broker.create_topic("t", NODES);
+    for partition in 0..12 {
+        broker.append("t", partition, ["a"]);
+    }
+    broker.add_user("PLAIN", "alice", "secret-of-alice");
+    let consumer = builder(&broker).sasl(Slow(None)).build().unwrap();
+    assert_eq!(values(&consumer, NODES), ["a"; NODES]);
+}
+
+/// What PLAIN does, slowly.
+struct Slow(Option<&'static str>);
+
+impl SaslMechanism for Slow {
+    fn name(&self) -> &str {
+        "PLAIN"
+    }
+
+    fn begin(&self, _host: &str) -> Result<Box<dyn SaslSession>, BoxError> {
+        Ok(Box::new(Self(Some("\0alice\0secret-of-alice"))))
+    }
+}
+
+impl SaslSession for Slow {
+    fn step(&mut self, _challenge: &[u8]) -> Result<SaslStep, BoxError> {
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(self.0.take().map_or(SaslStep::Done, |message| SaslStep::Send(message.into())))
+    }
 }
 
 #[test]

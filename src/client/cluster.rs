@@ -61,10 +61,10 @@ impl Cluster {
         response: &MetadataResponse,
         wanted: impl Fn(&str, bool) -> bool,
     ) {
-        let brokers = response.brokers.iter().filter_map(|b| {
-            let port = u16::try_from(b.port).ok().filter(|p| *p > 0)?;
-            Some((b.node_id, HostPort { host: b.host.clone(), port }))
-        });
+        let brokers = response
+            .brokers
+            .iter()
+            .filter_map(|b| Some((b.node_id, HostPort::from_broker(&b.host, b.port)?)));
         let brokers: BTreeMap<i32, HostPort> = brokers.filter(|(id, _)| *id >= 0).collect();
         if brokers != self.brokers {
             self.brokers = brokers;

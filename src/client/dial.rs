@@ -11,7 +11,7 @@ use crate::{
     Error,
     net::{
         backoff::Backoff,
-        connection::{Connection, ConnectionLimits, Failure, later},
+        connection::{Connection, ConnectionLimits, Failure, Refused, later},
         proxy::Target,
         resolver::Lookup,
         servers::HostPort,
@@ -169,7 +169,7 @@ impl KafkaClient {
         let (key, was_ready) = (*key, connection.is_ready());
         let lost = Lost { was_ready, asked_versions: connection.is_asking_versions() };
         // Nothing was lost with a connection that nothing was asked on: brokers close idle ones, and so do we.
-        let quiet = connection.is_at_rest() && !failure.refused;
+        let quiet = connection.is_at_rest() && failure.refused.is_none();
         self.fail_requests(id, failure);
         let Some(node) = self.nodes.get_mut(&key) else { return };
         if quiet {
@@ -180,14 +180,15 @@ impl KafkaClient {
             log::warn!(target: "kafka_blocking::net", "{key} at {}: {}: {}", node.host, failure.step, failure.source);
         }
         node.lost(failure, lost);
-        if failure.refused {
+        // At another address the same broker says the same of a password, but another one may be there.
+        let last = self.nodes.get(&key).is_none_or(|node| node.routes.is_empty());
+        if failure.refused == Some(Refused::Login) || (failure.refused.is_some() && last) {
             self.note_refusal(key, failure);
         }
-        // At another address the same broker says the same, and too many wrong passwords lock an account.
-        if was_ready || failure.refused {
-            self.back_off(key, now)
+        if was_ready || failure.refused == Some(Refused::Login) {
+            self.back_off(key, now);
         } else {
-            self.try_next_route(key, now)
+            self.try_next_route(key, now);
         }
     }
 

@@ -233,6 +233,9 @@ impl KafkaClient {
             }
         }
         self.close_idle_bootstrap(now);
+        // Who was asked in vain before matters no more, and neither does who is gone.
+        let nodes = &self.nodes;
+        self.refusals.retain(|key, _| key.id >= 0 && nodes.contains_key(key));
     }
 
     /// Takes over who coordinates the group: the connection to who did so before is closed.
@@ -296,7 +299,7 @@ impl KafkaClient {
     /// Closes the connection to a node, if there is one; another one may be made at once.
     pub fn close_node(&mut self, key: NodeKey, now: Instant, why: &'static str) {
         let Some(Link::Open(id)) = self.nodes.get(&key).map(|n| n.link) else { return };
-        let failure = Failure { step: "closing", source: io::Error::other(why), refused: false };
+        let failure = Failure { step: "closing", source: io::Error::other(why), refused: None };
         self.fail_requests(id, &failure);
         if let Some(node) = self.nodes.get_mut(&key) {
             node.rest(now);
@@ -381,11 +384,6 @@ impl KafkaClient {
             .collect();
         for (id, failure) in late {
             self.drop_connection(id, &failure, now);
-        }
-        if self.options.security.sasl.is_some() {
-            for id in self.connections.keys().copied().collect::<Vec<_>>() {
-                self.settle(id, Ok(()), now);
-            }
         }
         let unresolved: Vec<NodeKey> = self.nodes.iter()
             .filter(|(key, n)| theirs(key.role) && matches!(n.link, Link::Resolving { since } if now >= later(since, n.setup_timeout())))

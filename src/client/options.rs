@@ -93,6 +93,8 @@ impl ClientOptions {
     ///
     /// let cluster = ClientOptions::new().set("bootstrap_servers", "a:9092, b:9092").set("client_id", "my-program");
     /// ```
+    ///
+    /// Space around the value is left out, also of a password; its own setter takes that as it is.
     #[must_use]
     pub fn set(self, name: &str, value: &str) -> Self {
         self.set_by_name(name, value.trim())

@@ -164,6 +164,8 @@ impl<K: ?Sized + Content, V: ?Sized + Content> ConsumerBuilder<K, V> {
     ///     builder = builder.set(name.trim(), value);
     /// }
     /// ```
+    ///
+    /// Space around the value is left out, also of a password; its own setter takes that as it is.
     #[must_use]
     pub fn set(self, name: &str, value: &str) -> Self {
         self.set_by_name(name, value.trim())

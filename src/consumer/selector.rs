@@ -1,7 +1,7 @@
 //! The sockets, and the one place that waits for them: everything that touches the operating system's network.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io::{self, Read, Write},
     net::SocketAddr,
     sync::Arc,
@@ -23,8 +23,8 @@ use crate::{
 
 const WAKER: Token = Token(0);
 
-/// How many steps to log in at one broker may be under way: one for each of its connections, and one that hangs.
-const LOGINS_AT_A_TIME: usize = 4;
+/// How many steps to log in at one host may be under way: for the connections of a few brokers, and some that hang.
+const LOGINS_AT_A_TIME: usize = 16;
 
 /// The sockets by the names that the client gave them.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Selector {
     lookups: Lookups,
     /// Steps of mechanisms to log in, by the broker's name.
     logins: Helpers<Arc<str>, (ConnectionId, SaslReply)>,
+    /// Those that are to be started.
+    waiting: VecDeque<(ConnectionId, SaslCall)>,
     /// The socket that reads first in the next round: none waits behind another that always has something.
     first: ConnectionId,
     /// What every socket is set up with.
@@ -81,6 +83,7 @@ impl Selector {
             sockets: BTreeMap::new(),
             lookups,
             logins,
+            waiting: VecDeque::new(),
             first: 0,
             options,
         };
@@ -126,6 +129,7 @@ impl Selector {
             self.execute(command, client, now);
             progress = true;
         }
+        self.log_in(client);
         // Sockets read until one has led to an event; in the next round those behind it come first.
         let (begin, mut next) = (self.first, None);
         for range in [begin..ConnectionId::MAX, 0..begin] {
@@ -152,9 +156,7 @@ impl Selector {
                 Err(error) => client.handle_closed(connection, error, now),
             },
             Command::Authenticate(id) => {
-                if let Some(call) = client.take_call(id) {
-                    self.log_in(id, call, client, now);
-                }
+                self.waiting.extend(client.take_call(id).map(|call| (id, call)));
             }
             Command::Close(id) => {
                 if let Some(mut socket) = self.sockets.remove(&id) {
@@ -165,17 +167,20 @@ impl Selector {
         }
     }
 
-    fn log_in(&mut self, id: ConnectionId, call: SaslCall, client: &mut KafkaClient, now: Instant) {
-        let host = call.host().clone();
-        let started = if self.logins.is_full(&host) {
-            Err(io::Error::other(format!(
-                "{LOGINS_AT_A_TIME} earlier steps have not come back yet"
-            )))
-        } else {
-            self.logins.start(host, move || (id, call.run()))
-        };
-        if let Err(error) = started {
-            client.handle_authenticated(id, SaslReply::failed(error), now);
+    /// Starts the steps that wait, as many at a broker as may be under way at a time. One that comes too late is judged by its
+    /// connection's set-up time.
+    fn log_in(&mut self, client: &mut KafkaClient) {
+        for _ in 0..self.waiting.len() {
+            let Some((id, call)) = self.waiting.pop_front() else { break };
+            if client.connection(id).is_none() {
+                continue;
+            }
+            let host = call.host().clone();
+            if self.logins.is_full(&host) {
+                self.waiting.push_back((id, call));
+            } else if let Err(error) = self.logins.start(host, move || (id, call.run())) {
+                log::error!(target: "kafka_blocking::net", "no thread to log in with: {error}");
+            }
         }
     }
 

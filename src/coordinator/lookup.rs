@@ -237,13 +237,12 @@ impl Lookup {
             let message = message.map_or_else(String::new, |m| format!(": {m}"));
             return Err(group_error("FindCoordinator", ErrorCode(code), &self.group, &message));
         }
-        let port = u16::try_from(port).ok().filter(|port| *port > 0);
-        port.filter(|_| id >= 0 && !host.is_empty())
-            .map(|port| (id, HostPort { host, port }))
-            .ok_or_else(|| Error::Protocol {
+        HostPort::from_broker(&host, port).filter(|_| id >= 0).map(|host| (id, host)).ok_or_else(
+            || Error::Protocol {
                 what: "FindCoordinator response",
                 reason: "it names no broker".into(),
-            })
+            },
+        )
     }
 
     fn found(&mut self, id: i32, host: HostPort, client: &mut KafkaClient, now: Instant) {

@@ -295,7 +295,9 @@ impl Coordinator {
         if attendance == Attendance::Reading || plants::is(Plant::CommitBeforeProcessing) {
             self.auto_commit(cx);
         }
-        if let Some(error) = self.lookup.take_refusal() {
+        if self.lookup.coordinator().is_none()
+            && let Some(error) = self.lookup.take_refusal()
+        {
             self.commits.fail_all(&error);
             self.committed.fail_call(error);
         }

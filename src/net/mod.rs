@@ -16,3 +16,4 @@ pub mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "tls_absent.rs"]
 pub mod tls;
+mod told;

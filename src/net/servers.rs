@@ -1,6 +1,9 @@
 //! Which servers a text names: the parsing of `bootstrap_servers`.
 
-use std::{fmt, net::Ipv6Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use crate::options::{FromList, FromText, Refused};
 
@@ -26,6 +29,14 @@ impl HostPort {
 }
 
 impl HostPort {
+    /// What a broker says of where another is; `None` where that cannot be: the name goes into a certificate's check, and to
+    /// proxies.
+    pub(crate) fn from_broker(host: &str, port: i32) -> Option<Self> {
+        let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
+        let is_name = is_host_name(host) && !host.starts_with('.') && !host.is_empty();
+        (is_name || host.parse::<IpAddr>().is_ok()).then(|| Self::new(host, port))
+    }
+
     /// Reads `host:port`; `None` where it is anything else, or has no port.
     pub(crate) fn parse_with_port(text: &str) -> Option<Self> {
         split_port(text)?.1?;
@@ -183,6 +194,20 @@ mod tests {
     fn refused(text: &str) -> Refused {
         let value: Result<Servers, Refused> = text.into_value();
         value.expect_err(text)
+    }
+
+    #[test]
+    fn fault_283_a_broker_names_only_hosts_that_can_be() {
+        for host in ["kafka.example", "kafka.example.", "10.0.0.7", "::1", "a_b-c"] {
+            assert_eq!(HostPort::from_broker(host, 1), Some(HostPort::new(host, 1)));
+        }
+        let long = "x".repeat(300);
+        for host in ["", ".", ".example", "a\0b", "a\r\nHost: b", "a b", "a:1", &long] {
+            assert_eq!(HostPort::from_broker(host, 1), None, "{host:?}");
+        }
+        assert_eq!(HostPort::from_broker("a", 0), None);
+        assert_eq!(HostPort::from_broker("a", -1), None);
+        assert_eq!(HostPort::from_broker("a", 65_536), None);
     }
 
     #[test]

@@ -20,10 +20,9 @@ pub(super) fn security(values: &ClientValues, given: Option<Sasl>) -> Result<Sec
     } else {
         no_sasl(values, given, protocol)?
     };
-    if protocol == SecurityProtocol::SaslPlaintext
-        && sasl.as_ref().is_some_and(|s| s.name() == "PLAIN")
-    {
-        log::warn!(target: "kafka_blocking::net", "security_protocol = SASL_PLAINTEXT with sasl_mechanism = PLAIN: the password goes over the network in the clear");
+    let in_the_clear = sasl.as_ref().filter(|_| protocol == SecurityProtocol::SaslPlaintext);
+    if let Some("PLAIN" | "OAUTHBEARER") = in_the_clear.map(Sasl::name) {
+        log::warn!(target: "kafka_blocking::net", "security_protocol = SASL_PLAINTEXT: the password, or the token, goes over the network in the clear");
     }
     Ok(Security { proxy: values.proxy_url.clone(), tls, sasl })
 }
@@ -126,9 +125,10 @@ fn kerberos(values: &ClientValues) -> Result<Sasl> {
     if v.sasl_kerberos_service_name.is_empty() {
         return refuse((KERBEROS[0], ""), "must not be empty");
     }
-    if let (Some(_), Some(domain)) = (&v.sasl_kerberos_name, &v.sasl_kerberos_domain_name) {
-        let why = "has no effect beside sasl_kerberos_name, which is the whole name";
-        return refuse((KERBEROS[1], domain), why);
+    if v.sasl_kerberos_name.is_some()
+        && let Some(part) = set(values).find(|(name, _)| KERBEROS[..2].contains(name))
+    {
+        return refuse(part, "has no effect beside sasl_kerberos_name, which is the whole name");
     }
     Ok(Sasl::new(crate::net::sasl::Gssapi::new(
         v.sasl_kerberos_service_name,

@@ -6,10 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Connection, Event, Failure, State, later};
+use super::{Connection, Event, Failure, Refused, State, later};
 use crate::{
     ErrorCode,
-    net::sasl::{Sasl, SaslCall, SaslReply, SaslSession, SaslStep},
+    net::{
+        sasl::{Sasl, SaslCall, SaslReply, SaslSession, SaslStep},
+        told::told,
+    },
+    options::Secret,
     protocol::{
         self,
         sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse},
@@ -44,6 +48,10 @@ pub(super) struct Authentication {
 #[derive(Default)]
 struct Exchange {
     session: Option<Box<dyn SaslSession>>,
+    /// What the broker is not quoted with.
+    secret: Option<Secret>,
+    /// When the last message went out: the session that the broker gives begins later.
+    sent_at: Option<Instant>,
     call: Option<SaslCall>,
     steps: usize,
     /// The version in which messages are wrapped; `None` where they go bare.
@@ -93,7 +101,8 @@ impl Authentication {
         let lifetime = u64::try_from(self.exchange.lifetime_ms).ok().filter(|ms| *ms > 0)?;
         // Far more than any session lasts, and little enough to be multiplied.
         let lifetime = Duration::from_millis(lifetime.min(1 << 40));
-        Some(later(now, lifetime.mul_f64(self.share).max(SOONEST)))
+        let begin = self.exchange.sent_at.unwrap_or(now);
+        Some(later(begin, lifetime.mul_f64(self.share)).max(later(now, SOONEST)))
     }
 }
 
@@ -121,6 +130,8 @@ impl Connection {
             return Ok(());
         }
         authentication.exchange.session = reply.session;
+        authentication.exchange.secret = reply.secret;
+        self.renew_setup(now);
         match reply.result {
             Ok(SaslStep::Send(message)) => self.send_message(message, now),
             Ok(SaslStep::Done) => {
@@ -180,7 +191,7 @@ impl Connection {
         let code = ErrorCode(response.error_code);
         if code == ErrorCode::UNSUPPORTED_SASL_MECHANISM {
             let theirs: Vec<String> =
-                response.mechanisms.iter().take(20).map(|m| shown(m)).collect();
+                response.mechanisms.iter().take(20).map(|m| told(m.as_bytes(), "")).collect();
             let theirs = if theirs.is_empty() { "none".to_owned() } else { theirs.join(", ") };
             return Err(
                 self.refusal(format!("the broker does not have this mechanism; it has {theirs}"))
@@ -212,7 +223,10 @@ impl Connection {
             protocol::decode_response::<SaslAuthenticateRequest>(body, version)
                 .map_err(|e| self.malformed("SaslAuthenticate", &e))?;
         if response.error_code != 0 {
-            let said = response.error_message.as_deref().map(shown).filter(|text| !text.is_empty());
+            let secret = self.authentication.as_ref().and_then(|a| a.exchange.secret.as_ref());
+            let secret = secret.map_or("", Secret::reveal);
+            let said = response.error_message.map(|text| told(text.as_bytes(), secret));
+            let said = said.filter(|text| !text.is_empty());
             let said = said.unwrap_or_else(|| ErrorCode(response.error_code).to_string());
             return Err(self.refusal(said));
         }
@@ -237,6 +251,9 @@ impl Connection {
     fn send_message(&mut self, message: Vec<u8>, now: Instant) -> Result<(), Failure> {
         let version = self.authentication.as_ref().and_then(|a| a.exchange.version);
         self.state = State::Token { bare: version.is_none() };
+        if let Some(authentication) = &mut self.authentication {
+            authentication.exchange.sent_at = Some(now);
+        }
         if message.len() > LONGEST {
             return Err(self.refusal(format!("a message of {} bytes", message.len())));
         }
@@ -285,15 +302,10 @@ impl Connection {
     fn refusal(&self, text: String) -> Failure {
         let name = self.authentication.as_ref().map_or("SASL", Authentication::name);
         let source = io::Error::new(io::ErrorKind::PermissionDenied, format!("{name}: {text}"));
-        Failure { step: "authenticating", source, refused: true }
+        Failure { step: "authenticating", source, refused: Some(Refused::Login) }
     }
 
     fn malformed(&self, api: &str, error: &crate::wire::DecodeError) -> Failure {
         self.failure(io::ErrorKind::InvalidData, format!("malformed {api} response: {error}"))
     }
-}
-
-/// What a broker says, fit for a log.
-fn shown(text: &str) -> String {
-    text.chars().take(1000).flat_map(char::escape_debug).collect()
 }

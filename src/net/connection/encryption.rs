@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use super::{Connection, Failure, State};
+use super::{Connection, Failure, Refused, State};
 use crate::net::tls::{Refusal, TlsContext, TlsSession};
 
 /// TLS on a connection.
@@ -129,6 +129,6 @@ impl Connection {
     fn tls_failure(&self, Refusal(text): Refusal) -> Failure {
         let step = if self.ready { self.step() } else { "TLS handshake" };
         let source = io::Error::new(io::ErrorKind::InvalidData, text);
-        Failure { step, source, refused: !self.ready }
+        Failure { step, source, refused: (!self.ready).then_some(Refused::Peer) }
     }
 }

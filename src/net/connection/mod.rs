@@ -10,13 +10,14 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    fmt, io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 mod authentication;
 mod encryption;
+mod failure;
 mod frames;
 mod setup;
 mod tunnelling;
@@ -38,6 +39,7 @@ use crate::{
 
 use authentication::Authentication;
 use encryption::Encryption;
+pub use failure::{Failure, Refused};
 
 /// Names a request for as long as it is under way.
 pub type RequestId = u64;
@@ -84,29 +86,6 @@ pub enum Event {
     },
 }
 
-/// Why a connection is at its end.
-#[derive(Debug)]
-pub struct Failure {
-    /// What the connection was busy with.
-    pub step: &'static str,
-    /// What went wrong.
-    pub source: io::Error,
-    /// One side does not accept who the other is, or how it speaks: that will be so the next time, too.
-    pub refused: bool,
-}
-
-impl Failure {
-    /// Whether the peer sent what makes no sense, or more at once than is allowed.
-    #[must_use]
-    pub fn is_garbled(&self) -> bool {
-        !self.refused
-            && matches!(
-                self.source.kind(),
-                io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge
-            )
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
@@ -151,7 +130,6 @@ enum Incoming {
 }
 
 /// The machine.
-#[derive(Debug)]
 pub struct Connection {
     limits: ConnectionLimits,
     client_id: String,
@@ -388,6 +366,10 @@ impl Connection {
     /// `n` bytes of [`poll_transmit`](Self::poll_transmit) were written.
     pub fn handle_sent(&mut self, n: usize, now: Instant) {
         self.active = now;
+        // Nobody may have looked for long: the peer cannot have answered before.
+        if self.state != State::Ready {
+            self.renew_setup(now);
+        }
         match &mut self.encryption {
             Some(encryption) if self.tunnel.is_none() => return encryption.handle_sent(n),
             _ => {}
@@ -429,29 +411,6 @@ impl Connection {
         self.in_flight.into_iter().filter(|f| !OWN.contains(&f.key)).map(|f| f.id)
     }
 
-    /// What it means that the socket failed, or was closed by the peer, just now.
-    #[must_use]
-    pub fn hang_up(&self, source: io::Error) -> Failure {
-        let closed = matches!(
-            source.kind(),
-            io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::BrokenPipe
-        );
-        let hint = match self.state {
-            _ if !closed => "",
-            State::Encrypting => "; does its listener speak TLS?",
-            State::Token { .. } => "; perhaps it does not accept who the client says it is",
-            // What a listener that wants SASL does with whoever does not log in.
-            State::Ready if !self.served => "; does its listener want SASL?",
-            _ => "",
-        };
-        match hint {
-            "" => Failure { step: self.step(), source, refused: false },
-            hint => self.failure(source.kind(), format!("{source}{hint}")),
-        }
-    }
-
     // What is known
 
     /// Whether it is set up.
@@ -466,6 +425,12 @@ impl Connection {
         self.state == State::Ready
             && self.in_flight.len() < self.limits.max_in_flight
             && !self.authentication.as_ref().is_some_and(|a| a.is_due)
+    }
+
+    /// Whether a step of its own is under way: it is being set up, or logs in again.
+    #[must_use]
+    pub fn is_in_a_step(&self) -> bool {
+        self.state != State::Ready
     }
 
     /// Whether nothing is under way: neither a request, nor a step of its own.
@@ -498,19 +463,6 @@ impl Connection {
         matches!(self.state, State::Versions { .. })
     }
 
-    /// What the connection is busy with, for error texts.
-    #[must_use]
-    pub fn step(&self) -> &'static str {
-        match self.state {
-            State::Connecting => "connecting",
-            State::Tunnelling => "connecting through the proxy",
-            State::Encrypting => "TLS handshake",
-            State::Handshake | State::Mechanism | State::Token { .. } => "authenticating",
-            State::Versions { .. } => "waiting for the answer to ApiVersions",
-            State::Ready => "connected",
-        }
-    }
-
     /// When bytes last went either way.
     #[must_use]
     pub fn active(&self) -> Instant {
@@ -521,16 +473,6 @@ impl Connection {
     #[must_use]
     pub fn unanswered(&self) -> Option<&'static str> {
         self.in_flight.front().map(|first| protocol::api_name(first.key))
-    }
-
-    /// A failure in the present step.
-    #[must_use]
-    pub fn failure(
-        &self,
-        kind: io::ErrorKind,
-        text: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Failure {
-        Failure { step: self.step(), source: io::Error::new(kind, text), refused: false }
     }
 
     // Helpers
@@ -567,6 +509,18 @@ impl Connection {
         self.state == State::Ready
             && self.in_flight.is_empty()
             && now >= later(self.active, self.limits.max_idle)
+    }
+}
+
+// Its buffers may have passwords in them.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("state", &self.state)
+            .field("in_flight", &self.in_flight)
+            .field("to_send", &(self.out.len() - self.sent))
+            .field("active", &self.active)
+            .finish_non_exhaustive()
     }
 }
 

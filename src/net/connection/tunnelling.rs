@@ -2,11 +2,8 @@
 
 use std::{io, time::Instant};
 
-use super::{Connection, Failure, State};
-use crate::net::proxy::{Proxy, Said, Target, Tunnel};
-
-/// What a proxy may say before it has connected us, in bytes.
-const LONGEST: usize = 64 << 10;
+use super::{Connection, Failure, Refused, State};
+use crate::net::proxy::{Denied, Proxy, Said, Target, Tunnel};
 
 impl Connection {
     /// The same through a proxy, which the socket connects to.
@@ -21,31 +18,38 @@ impl Connection {
     /// The proxy has said something.
     pub(super) fn handle_proxy(&mut self, now: Instant) -> Result<(), Failure> {
         let Some(tunnel) = &mut self.tunnel else { return Ok(()) };
-        match tunnel.handle(self.staging.data()) {
-            Ok(Said::Wait) if self.staging.data().len() < LONGEST => Ok(()),
-            Ok(Said::Wait) => Err(self.refused_by_proxy("it does not come to an end".to_owned())),
-            Ok(Said::Answer(taken, answer)) => {
+        let said = tunnel.handle(self.staging.data()).map_err(|denied| self.denied(denied))?;
+        if said != Said::Wait && self.sent < self.out.len() {
+            return Err(self.denied(Denied::Other("it answers before it was asked".to_owned())));
+        }
+        match said {
+            Said::Wait => Ok(()),
+            Said::Answer(taken, answer) => {
                 self.staging.consume(taken);
                 self.out.extend_from_slice(&answer);
                 self.active = now;
                 self.handle_proxy(now)
             }
-            Ok(Said::Connected(taken)) => {
+            Said::Connected(taken) => {
                 self.staging.consume(taken);
                 // Brokers, and TLS, let the client speak first.
                 if !self.staging.data().is_empty() {
                     let text = "it says more than that the broker is connected".to_owned();
-                    return Err(self.refused_by_proxy(text));
+                    return Err(self.denied(Denied::Other(text)));
                 }
                 self.tunnel = None;
                 self.begin(now)
             }
-            Err(text) => Err(self.refused_by_proxy(text)),
         }
     }
 
-    fn refused_by_proxy(&self, text: String) -> Failure {
-        self.failure(io::ErrorKind::ConnectionRefused, format!("the proxy: {text}"))
+    fn denied(&self, denied: Denied) -> Failure {
+        let (text, refused) = match denied {
+            Denied::Login(text) => (text, Some(Refused::Login)),
+            Denied::Other(text) => (text, None),
+        };
+        let failure = self.failure(io::ErrorKind::ConnectionRefused, format!("the proxy: {text}"));
+        Failure { refused, ..failure }
     }
 
     /// There is a way to the broker: the first bytes for it.

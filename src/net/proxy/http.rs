@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{Proxy, Said, Target};
+use super::{Denied, Proxy, Said, Target};
 
 /// It was asked, and its answer is read.
 #[derive(Debug)]
@@ -21,16 +21,16 @@ impl Connect {
         (Self, format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n").into_bytes())
     }
 
-    pub(super) fn handle(&self, said: &[u8]) -> Result<Said, String> {
+    pub(super) fn handle(&self, said: &[u8]) -> Result<Said, Denied> {
         const NO_HTTP: &str = "it does not speak HTTP";
         const START: &[u8] = b"HTTP/1.";
         let n = said.len().min(START.len());
         if said[..n] != START[..n] {
-            return Err(NO_HTTP.to_owned());
+            return Err(NO_HTTP.into());
         }
         let Some(end) = said.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
             if said.len() >= LONGEST {
-                return Err(NO_HTTP.to_owned());
+                return Err(NO_HTTP.into());
             }
             return Ok(Said::Wait);
         };
@@ -38,12 +38,14 @@ impl Connect {
         let status = line.split(|byte| *byte == b' ').nth(1);
         match status {
             Some([b'2', _, _]) => Ok(Said::Connected(end + 4)),
-            Some(b"407") => Err("it wants a name and a password, or others".to_owned()),
+            Some(b"407") => {
+                Err(Denied::Login("it wants a name and a password, or others".to_owned()))
+            }
             Some(_) => {
                 let line = String::from_utf8_lossy(&line[..line.len().min(200)]);
-                Err(format!("it answers {:?}", line))
+                Err(Denied::Other(format!("it answers {line:?}")))
             }
-            None => Err(NO_HTTP.to_owned()),
+            None => Err(NO_HTTP.into()),
         }
     }
 }
@@ -79,7 +81,10 @@ mod tests {
     #[test]
     fn whatever_a_proxy_refuses_is_said() {
         let (connect, _) = begin(None);
-        let refused = |answer: &[u8]| connect.handle(answer).unwrap_err();
+        let refused = |answer: &[u8]| {
+            let (Denied::Login(text) | Denied::Other(text)) = connect.handle(answer).unwrap_err();
+            text
+        };
         assert!(
             refused(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").contains("password")
         );

@@ -37,6 +37,21 @@ pub(super) enum Said {
     Connected(usize),
 }
 
+/// Why a proxy does not let us through.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// It does not accept the name and the password, or their absence.
+    Login(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<&str> for Denied {
+    fn from(text: &str) -> Self {
+        Self::Other(text.to_owned())
+    }
+}
+
 impl Tunnel {
     /// Begins, with what is to be said first.
     pub(super) fn begin(proxy: &Proxy, target: &Target) -> (Self, Vec<u8>) {
@@ -56,7 +71,7 @@ impl Tunnel {
     ///
     /// # Errors
     /// Why it does not let us through, or that it is no proxy of this kind.
-    pub(super) fn handle(&mut self, said: &[u8]) -> Result<Said, String> {
+    pub(super) fn handle(&mut self, said: &[u8]) -> Result<Said, Denied> {
         match self {
             Self::Socks5(socks5) => socks5.handle(said),
             Self::Http(connect) => connect.handle(said),

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::{Proxy, Said, Target};
+use super::{Denied, Proxy, Said, Target};
+use crate::wire::SecretBytes;
 
 /// How far it is.
 #[derive(Debug)]
 pub(in crate::net) struct Socks5 {
     state: State,
-    login: Option<Vec<u8>>,
+    login: Option<SecretBytes>,
     request: Vec<u8>,
 }
 
@@ -31,7 +32,7 @@ impl Socks5 {
                 message.push(u8::try_from(part.len()).unwrap_or(u8::MAX));
                 message.extend_from_slice(part.as_bytes());
             }
-            message
+            SecretBytes::from(message)
         });
         let first = match login {
             Some(_) => vec![VERSION, 2, NO_LOGIN, LOGIN],
@@ -40,31 +41,35 @@ impl Socks5 {
         (Self { state: State::Methods, login, request: request(target) }, first)
     }
 
-    pub(super) fn handle(&mut self, said: &[u8]) -> Result<Said, String> {
+    pub(super) fn handle(&mut self, said: &[u8]) -> Result<Said, Denied> {
         match self.state {
             State::Methods => self.handle_method(said),
             State::Login => match said {
                 [_, 0, ..] => Ok(self.ask(2)),
-                [_, _, ..] => Err("it does not accept the name and the password".to_owned()),
+                [_, _, ..] => {
+                    Err(Denied::Login("it does not accept the name and the password".to_owned()))
+                }
                 _ => Ok(Said::Wait),
             },
             State::Request => handle_reply(said),
         }
     }
 
-    fn handle_method(&mut self, said: &[u8]) -> Result<Said, String> {
+    fn handle_method(&mut self, said: &[u8]) -> Result<Said, Denied> {
         match said {
             [] | [VERSION] => Ok(Said::Wait),
             [VERSION, NO_LOGIN, ..] => Ok(self.ask(2)),
             [VERSION, LOGIN, ..] if self.login.is_some() => {
                 self.state = State::Login;
-                Ok(Said::Answer(2, self.login.take().unwrap_or_default()))
+                Ok(Said::Answer(2, self.login.take().map_or_else(Vec::new, |login| login.0)))
             }
             [VERSION, ..] if self.login.is_some() => {
-                Err("it wants neither nobody nor a name and a password".to_owned())
+                Err(Denied::Login("it wants neither nobody nor a name and a password".to_owned()))
             }
-            [VERSION, ..] => Err("it wants a name and a password, or more".to_owned()),
-            _ => Err("it does not speak SOCKS 5".to_owned()),
+            [VERSION, ..] => {
+                Err(Denied::Login("it wants a name and a password, or more".to_owned()))
+            }
+            _ => Err("it does not speak SOCKS 5".into()),
         }
     }
 
@@ -98,13 +103,13 @@ fn request(target: &Target) -> Vec<u8> {
     message
 }
 
-fn handle_reply(said: &[u8]) -> Result<Said, String> {
+fn handle_reply(said: &[u8]) -> Result<Said, Denied> {
     let [version, reply, _, kind, rest @ ..] = said else { return Ok(Said::Wait) };
     if *version != VERSION {
-        return Err("it does not speak SOCKS 5".to_owned());
+        return Err("it does not speak SOCKS 5".into());
     }
     if *reply != 0 {
-        return Err(refusal(*reply));
+        return Err(Denied::Other(refusal(*reply)));
     }
     // The address that it connects from: nobody needs it.
     let address = match (kind, rest) {
@@ -112,7 +117,7 @@ fn handle_reply(said: &[u8]) -> Result<Said, String> {
         (4, _) => 16,
         (3, [length, ..]) => 1 + usize::from(*length),
         (3, []) => return Ok(Said::Wait),
-        _ => return Err("it answers with an address of no known kind".to_owned()),
+        _ => return Err("it answers with an address of no known kind".into()),
     };
     let length = 4 + address + 2;
     Ok(if said.len() < length { Said::Wait } else { Said::Connected(length) })
@@ -137,6 +142,13 @@ fn refusal(reply: u8) -> String {
 mod tests {
     use super::*;
     use crate::net::{proxy::Scheme, servers::HostPort};
+
+    impl Denied {
+        fn says(&self, word: &str) -> bool {
+            let (Self::Login(text) | Self::Other(text)) = self;
+            text.contains(word)
+        }
+    }
 
     fn begin(login: bool, address: Option<IpAddr>) -> (Socks5, Vec<u8>) {
         let login = login.then(|| ("me".to_owned(), crate::options::Secret::new("pw")));
@@ -169,14 +181,14 @@ mod tests {
 
     #[test]
     fn whatever_a_proxy_refuses_is_said() {
-        assert!(begin(false, None).0.handle(&[5, 255]).unwrap_err().contains("password"));
-        assert!(begin(false, None).0.handle(b"HTTP").unwrap_err().contains("SOCKS 5"));
+        assert!(begin(false, None).0.handle(&[5, 255]).unwrap_err().says("password"));
+        assert!(begin(false, None).0.handle(b"HTTP").unwrap_err().says("SOCKS 5"));
         let (mut socks5, _) = begin(true, None);
         assert!(socks5.handle(&[5, 2]).is_ok());
-        assert!(socks5.handle(&[1, 1]).unwrap_err().contains("does not accept"));
+        assert!(socks5.handle(&[1, 1]).unwrap_err().says("does not accept"));
         let (mut socks5, _) = begin(false, None);
         assert!(socks5.handle(&[5, 0]).is_ok());
-        assert!(socks5.handle(&[5, 5, 0, 1]).unwrap_err().contains("refuses"));
+        assert!(socks5.handle(&[5, 5, 0, 1]).unwrap_err().says("refuses"));
         assert!(socks5.handle(&[5, 0, 0, 9]).is_err());
     }
 }

@@ -3,12 +3,12 @@
 //! A mechanism may block, for a token or a ticket, and may be the user's: its steps run on a helper thread, never in the loop.
 
 use std::{
-    fmt, io,
+    fmt,
     panic::{self, AssertUnwindSafe},
     sync::Arc,
 };
 
-use crate::BoxError;
+use crate::{BoxError, options::Secret};
 
 #[cfg(feature = "gssapi")]
 mod gssapi;
@@ -16,7 +16,6 @@ mod oauthbearer;
 mod plain;
 pub(crate) mod scram;
 mod token_source;
-mod told;
 
 #[cfg(feature = "gssapi")]
 pub(crate) use gssapi::Gssapi;
@@ -80,6 +79,12 @@ pub trait SaslSession: Send + 'static {
     /// # Errors
     /// Whatever is wrong with the challenge, or keeps it from being answered. As for [`SaslMechanism::begin`].
     fn step(&mut self, challenge: &[u8]) -> Result<SaslStep, BoxError>;
+
+    /// What is left out where the broker is quoted, should it repeat that: a password, a token. Asked after each step; by default
+    /// there is none.
+    fn secret(&self) -> Option<Secret> {
+        None
+    }
 }
 
 /// What a [`SaslSession`] wants. Its text in `{:?}` has no secrets.
@@ -103,18 +108,22 @@ impl fmt::Debug for SaslStep {
 
 /// The mechanism that connections use.
 #[derive(Clone)]
-pub struct Sasl(Arc<dyn SaslMechanism>);
+pub struct Sasl {
+    /// Asked once: the loop runs no code of the user's.
+    name: Arc<str>,
+    mechanism: Arc<dyn SaslMechanism>,
+}
 
 impl Sasl {
     /// Uses this one.
     pub fn new(mechanism: impl SaslMechanism) -> Self {
-        Self(Arc::new(mechanism))
+        Self { name: mechanism.name().into(), mechanism: Arc::new(mechanism) }
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.name()
+        &self.name
     }
 }
 
@@ -136,6 +145,8 @@ pub struct SaslCall {
 pub struct SaslReply {
     /// The exchange, for the next step.
     pub(super) session: Option<Box<dyn SaslSession>>,
+    /// What the broker is not quoted with.
+    pub(super) secret: Option<Secret>,
     /// What it wants.
     pub result: Result<SaslStep, BoxError>,
 }
@@ -163,23 +174,25 @@ impl SaslCall {
         let run = || {
             let mut session = match session {
                 Some(session) => session,
-                None => mechanism.0.begin(&host)?,
+                None => mechanism.mechanism.begin(&host)?,
             };
             let step = session.step(&challenge)?;
-            Ok((session, step))
+            let secret = session.secret();
+            Ok((session, secret, step))
         };
         match panic::catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok((session, step))) => SaslReply { session: Some(session), result: Ok(step) },
-            Ok(Err(error)) => SaslReply { session: None, result: Err(error) },
-            Err(_) => SaslReply::failed(io::Error::other("the mechanism panicked")),
+            Ok(Ok((session, secret, step))) => {
+                SaslReply { session: Some(session), secret, result: Ok(step) }
+            }
+            Ok(Err(error)) => SaslReply::failed(error),
+            Err(_) => SaslReply::failed("the mechanism panicked".into()),
         }
     }
 }
 
 impl SaslReply {
-    /// It could not be run.
-    pub(crate) fn failed(error: io::Error) -> Self {
-        Self { session: None, result: Err(error.into()) }
+    fn failed(error: BoxError) -> Self {
+        Self { session: None, secret: None, result: Err(error) }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
-use super::{SaslMechanism, SaslSession, SaslStep, told::told};
-use crate::BoxError;
+use super::{SaslMechanism, SaslSession, SaslStep};
+use crate::{BoxError, net::told::told, options::Secret};
 
 /// The longest answer of a broker. Kafka's say what is wrong in about 100 bytes.
 const LONGEST_ANSWER: usize = 64 << 10;
@@ -174,6 +174,10 @@ impl SaslSession for Session {
             Step::Refused(why) => Err(format!("the broker refuses the token: {why}").into()),
             Step::Over => Err("this exchange is over".into()),
         }
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        Some(Secret::new(self.token.as_str()))
     }
 }
 

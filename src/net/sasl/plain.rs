@@ -23,16 +23,23 @@ impl SaslMechanism for Plain {
 
     fn begin(&self, _host: &str) -> Result<Box<dyn SaslSession>, BoxError> {
         let message = ["", &self.username, self.password.reveal()].join("\0");
-        Ok(Box::new(Session(Some(message))))
+        Ok(Box::new(Session { message: Some(message), password: self.password.clone() }))
     }
 }
 
-struct Session(Option<String>);
+struct Session {
+    message: Option<String>,
+    password: Secret,
+}
 
 impl SaslSession for Session {
     fn step(&mut self, _challenge: &[u8]) -> Result<SaslStep, BoxError> {
         // Whether the broker is content, it says by itself.
-        Ok(self.0.take().map_or(SaslStep::Done, |message| SaslStep::Send(message.into())))
+        Ok(self.message.take().map_or(SaslStep::Done, |message| SaslStep::Send(message.into())))
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        Some(self.password.clone())
     }
 }
 

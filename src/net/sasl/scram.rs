@@ -11,8 +11,8 @@ use std::mem;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use self::keys::{Hash, xor};
-use super::{SaslMechanism, SaslSession, SaslStep, told::told};
-use crate::{BoxError, options::Secret};
+use super::{SaslMechanism, SaslSession, SaslStep};
+use crate::{BoxError, net::told::told, options::Secret};
 
 pub(crate) mod keys;
 

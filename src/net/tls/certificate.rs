@@ -7,6 +7,8 @@ use openssl::{
     x509::{X509Ref, X509StoreContextRef},
 };
 
+use crate::net::told::told;
+
 /// What is wrong with the certificate that OpenSSL looks at, and whose it is.
 pub(super) fn complaint(context: &X509StoreContextRef, host: &str) -> String {
     let error = context.error().error_string();
@@ -36,7 +38,10 @@ fn describe(certificate: &X509Ref) -> String {
             Some(bytes) => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
             None => None,
         };
-        let name = name.dnsname().map(shown).or_else(|| address.map(|a| a.to_string()));
+        let name = name
+            .dnsname()
+            .map(|name| told(name.as_bytes(), ""))
+            .or_else(|| address.map(|a| a.to_string()));
         names.extend(name);
     }
     if names.is_empty() {
@@ -53,10 +58,5 @@ fn describe(certificate: &X509Ref) -> String {
 
 fn common_name(name: &openssl::x509::X509NameRef) -> Option<String> {
     let entry = name.entries_by_nid(Nid::COMMONNAME).next()?;
-    Some(shown(&entry.data().to_string().ok()?))
-}
-
-/// A name as a stranger wrote it, fit for a log.
-fn shown(name: &str) -> String {
-    name.chars().take(100).flat_map(char::escape_debug).collect()
+    Some(told(entry.data().to_string().ok()?.as_bytes(), ""))
 }

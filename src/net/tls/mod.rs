@@ -40,6 +40,10 @@ impl TlsContext {
     pub(super) fn session(&self, host: &str, buffer: usize) -> Result<TlsSession, Refusal> {
         // A name's last dot means that it is complete; no certificate has it.
         let host = host.strip_suffix('.').unwrap_or(host);
+        // Without a name none would be checked, and before a dot any would do.
+        if host.is_empty() || host.starts_with('.') || host.contains('\0') {
+            return Err(Refusal(format!("{host:?} is no name that a certificate can be for")));
+        }
         Ok(TlsSession(self.0.session(host, Pipe::new(buffer))?))
     }
 }

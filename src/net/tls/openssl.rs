@@ -121,6 +121,9 @@ fn private_key(file: &Loaded<'_>, password: Option<&Secret>) -> Result<PKey<Priv
     if !file.has_key() {
         return file.refuse("has no private key in it; name its file with ssl_keyfile");
     }
+    if password.is_some() && !file.is_encrypted() {
+        return refuse(("ssl_password", "…"), "has no effect: the private key is not encrypted");
+    }
     let key = PKey::private_key_from_pem_callback(&file.bytes, |buffer| {
         // Without a password nobody is asked for it on the terminal.
         let password = password.map_or("", Secret::reveal).as_bytes();

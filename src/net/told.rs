@@ -1,10 +1,10 @@
-//! How what a broker says in an exchange is shown: on one line, not long, and without what it was told as a secret.
+//! How what a peer says is shown: on one line, not long, and without what it was told as a secret.
 
 /// The most characters that are shown.
 const LONGEST: usize = 400;
 
 /// A broker's text, in which a secret that it repeats is left out.
-pub(super) fn told(said: &[u8], secret: &str) -> String {
+pub(in crate::net) fn told(said: &[u8], secret: &str) -> String {
     let text = String::from_utf8_lossy(said);
     let text = if secret.is_empty() { text } else { text.replace(secret, "…").into() };
     let mut shown = String::new();
