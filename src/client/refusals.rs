@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{ConnectionId, KafkaClient, NodeKey, Role, node::Link};
+use super::{ConnectionId, KafkaClient, NodeKey, node::Link};
 use crate::{
     Error,
     net::{
@@ -23,13 +23,6 @@ impl KafkaClient {
         let Some((_, connection)) = self.connections.get_mut(&id) else { return };
         let result = connection.handle_authenticated(reply, now);
         self.settle(id, result, now);
-    }
-
-    /// Whether a connection that brings no records is being set up, or logs in again: that takes several steps.
-    #[must_use]
-    pub fn is_in_a_step(&self) -> bool {
-        let connections = self.connections.values();
-        connections.filter(|(key, _)| key.role != Role::Fetch).any(|(_, c)| c.is_in_a_step())
     }
 
     /// An error that users have to know: a broker refuses us, or we it. Each attempt gives one.

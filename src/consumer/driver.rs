@@ -246,9 +246,7 @@ impl Driver {
             let due = self.machines.away_timeout(now);
             let wait = due.map_or(longest, |at| at.saturating_duration_since(now)).min(longest);
             let group = self.machines.group.as_ref();
-            let quiet =
-                |group: &Coordinator| group.is_quiet(now) && !self.machines.client.is_in_a_step();
-            if group.is_none_or(|group| !group.is_alive() || quiet(group)) {
+            if group.is_none_or(|group| !group.is_alive() || group.is_quiet(now)) {
                 return Ok(wait.max(SHORTEST));
             }
             self.wait_and_look(wait, due, Sockets::NotForRecords)?;

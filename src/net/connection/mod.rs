@@ -427,12 +427,6 @@ impl Connection {
             && !self.authentication.as_ref().is_some_and(|a| a.is_due)
     }
 
-    /// Whether a step of its own is under way: it is being set up, or logs in again.
-    #[must_use]
-    pub fn is_in_a_step(&self) -> bool {
-        self.state != State::Ready
-    }
-
     /// Whether nothing is under way: neither a request, nor a step of its own.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
