@@ -38,7 +38,8 @@ impl Connect {
         let status = line.split(|byte| *byte == b' ').nth(1);
         match status {
             Some([b'2', _, _]) => Ok(Said::Connected(end + 4)),
-            Some(b"407") => {
+            // 401 is of servers, and some proxies say it all the same.
+            Some(b"401" | b"407") => {
                 Err(Denied::Login("it wants a name and a password, or others".to_owned()))
             }
             Some(_) => {
@@ -89,6 +90,7 @@ mod tests {
             refused(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").contains("password")
         );
         assert!(refused(b"HTTP/1.0 403 For\x1bbidden\r\n\r\n").contains("403 For\\u{1b}bidden"));
+        assert!(refused(b"HTTP/1.0 401 Unauthorized\r\n\r\n").contains("password"));
         assert!(refused(b"\x05\x00").contains("HTTP"));
         assert!(refused(&[b"HTTP/1.1 ".to_vec(), vec![b'2'; LONGEST]].concat()).contains("HTTP"));
     }
