@@ -268,7 +268,8 @@ impl Lookup {
         self.doubt = false;
         self.inquiry.back_off(&mut self.random, now);
         if !error.retriable() {
-            self.refusal = Some(error.clone());
+            // Who is known already can still be asked.
+            self.refusal = self.known.is_none().then(|| error.clone());
             self.error = Some(error);
         }
     }

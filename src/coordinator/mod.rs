@@ -295,9 +295,7 @@ impl Coordinator {
         if attendance == Attendance::Reading || plants::is(Plant::CommitBeforeProcessing) {
             self.auto_commit(cx);
         }
-        if self.lookup.coordinator().is_none()
-            && let Some(error) = self.lookup.take_refusal()
-        {
+        if let Some(error) = self.lookup.take_refusal() {
             self.commits.fail_all(&error);
             self.committed.fail_call(error);
         }

@@ -26,9 +26,7 @@ impl HostPort {
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port }
     }
-}
 
-impl HostPort {
     /// What a broker says of where another is; `None` where that cannot be: the name goes into a certificate's check, and to
     /// proxies.
     pub(crate) fn from_broker(host: &str, port: i32) -> Option<Self> {

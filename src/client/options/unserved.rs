@@ -14,7 +14,7 @@ pub(super) const KNOWN: Known = Known {
 pub(crate) const UNSERVED_BY_CLIENTS: Unserved = Unserved { not_served: NOT_SERVED, never: NEVER };
 
 const NOT_SERVED: &[&str] = &[
-    // Security and the way to the brokers.
+    // Brokers that cannot be asked for their versions.
     "api_version",
     // Metrics.
     "metric_reporters",

@@ -15,9 +15,7 @@ use crate::{
     },
     options::Secret,
     protocol::{
-        self,
-        sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse},
-        sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse},
+        self, sasl_authenticate::SaslAuthenticateRequest, sasl_handshake::SaslHandshakeRequest,
     },
     wire::SecretBytes,
 };
@@ -185,9 +183,7 @@ impl Connection {
         version: i16,
         now: Instant,
     ) -> Result<(), Failure> {
-        let response: SaslHandshakeResponse =
-            protocol::decode_response::<SaslHandshakeRequest>(body, version)
-                .map_err(|e| self.malformed("SaslHandshake", &e))?;
+        let response = self.decoded::<SaslHandshakeRequest>(body, version)?;
         let code = ErrorCode(response.error_code);
         if code == ErrorCode::UNSUPPORTED_SASL_MECHANISM {
             let theirs: Vec<String> =
@@ -219,9 +215,7 @@ impl Connection {
         version: i16,
         now: Instant,
     ) -> Result<(), Failure> {
-        let response: SaslAuthenticateResponse =
-            protocol::decode_response::<SaslAuthenticateRequest>(body, version)
-                .map_err(|e| self.malformed("SaslAuthenticate", &e))?;
+        let response = self.decoded::<SaslAuthenticateRequest>(body, version)?;
         if response.error_code != 0 {
             let secret = self.authentication.as_ref().and_then(|a| a.exchange.secret.as_ref());
             let secret = secret.map_or("", Secret::reveal);
@@ -303,9 +297,5 @@ impl Connection {
         let name = self.authentication.as_ref().map_or("SASL", Authentication::name);
         let source = io::Error::new(io::ErrorKind::PermissionDenied, format!("{name}: {text}"));
         Failure { step: "authenticating", source, refused: Some(Refused::Login) }
-    }
-
-    fn malformed(&self, api: &str, error: &crate::wire::DecodeError) -> Failure {
-        self.failure(io::ErrorKind::InvalidData, format!("malformed {api} response: {error}"))
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Connection, State};
+use crate::protocol::{self, Request};
 
 /// Why a connection is at its end.
 #[derive(Debug)]
@@ -71,6 +72,18 @@ impl Connection {
             State::Versions { .. } => "waiting for the answer to ApiVersions",
             State::Ready => "connected",
         }
+    }
+
+    /// Reads an answer that belongs to a step of the connection itself.
+    pub(super) fn decoded<R: Request>(
+        &self,
+        body: &[u8],
+        version: i16,
+    ) -> Result<R::Response, Failure> {
+        protocol::decode_response::<R>(body, version).map_err(|error| {
+            let text = format!("malformed {} response: {error}", R::NAME);
+            self.failure(io::ErrorKind::InvalidData, text)
+        })
     }
 
     /// A failure in the present step.

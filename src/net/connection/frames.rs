@@ -107,7 +107,7 @@ impl Connection {
         let hint = match data {
             [b'H', b'T', b'T', b'P', ..] => ": this is the answer of an HTTP server",
             [0x15 | 0x16, 0x03, ..] => {
-                ": this looks like TLS; is security_protocol SSL or SASL_SSL?"
+                ": this looks like TLS; should security_protocol be SSL or SASL_SSL?"
             }
             _ => "",
         };

@@ -3,11 +3,7 @@
 use std::{io, time::Instant};
 
 use super::{Connection, Failure, State};
-use crate::protocol::{
-    self,
-    api_versions::{ApiVersionsRequest, ApiVersionsResponse},
-    versions::ApiRanges,
-};
+use crate::protocol::{api_versions::ApiVersionsRequest, versions::ApiRanges};
 
 impl Connection {
     pub(super) fn ask_versions(&mut self, version: i16, now: Instant) {
@@ -41,13 +37,7 @@ impl Connection {
         const UNSUPPORTED_VERSION: i16 = 35;
         let error = body.first_chunk::<2>().map(|code| i16::from_be_bytes(*code));
         let version = if error == Some(UNSUPPORTED_VERSION) { 0 } else { asked };
-        let response: ApiVersionsResponse =
-            protocol::decode_response::<ApiVersionsRequest>(body, version).map_err(|e| {
-                self.failure(
-                    io::ErrorKind::InvalidData,
-                    format!("malformed ApiVersions response: {e}"),
-                )
-            })?;
+        let response = self.decoded::<ApiVersionsRequest>(body, version)?;
         let ranges = ApiRanges::from(&response);
         match response.error_code {
             0 => {

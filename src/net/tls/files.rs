@@ -1,6 +1,6 @@
 //! What the options `ssl_*` name: certificates, keys and lists, as files or as text.
 
-use std::fs;
+use std::{fs::File, io::Read};
 
 use crate::{
     error::Result,
@@ -22,15 +22,14 @@ impl<'a> Loaded<'a> {
         let bytes = match pem {
             Pem::Text(text) => text.reveal().as_bytes().to_vec(),
             Pem::Path(path) => {
-                let length = fs::metadata(path).map(|metadata| metadata.len());
-                let bytes = match length {
-                    Ok(length) if length > LONGEST => {
+                let mut bytes = Vec::new();
+                let read = File::open(path)
+                    .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
+                match read {
+                    Ok(n) if n as u64 > LONGEST => {
                         return refuse((option, pem), "is larger than 256 MiB");
                     }
-                    _ => fs::read(path),
-                };
-                match bytes {
-                    Ok(bytes) => bytes,
+                    Ok(_) => bytes,
                     Err(error) => return refuse((option, pem), format!("cannot be read: {error}")),
                 }
             }
