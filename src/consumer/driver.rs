@@ -218,7 +218,7 @@ impl Driver {
     }
 
     /// Keeps the membership in the group alive while the caller is away, until it comes in, or nothing is left to wait for.
-    /// Says when to look again.
+    /// Says when to look again. Does what is due now without waiting also where the caller is inside.
     pub(crate) fn attend(&mut self, presence: &Presence, signals: &Signals) -> Result<Duration> {
         /// However soon something is due: the caller may be about to come in.
         const SHORTEST: Duration = Duration::from_millis(1);
@@ -229,9 +229,6 @@ impl Driver {
         self.look(Sockets::NotForRecords)?;
         loop {
             let now = now();
-            if presence.is_inside() {
-                return Ok(SHORTEST);
-            }
             // The time that a listener takes is the group's.
             if (presence.has_progressed() || signals.in_callback())
                 && let Some(group) = &mut self.machines.group
@@ -240,7 +237,12 @@ impl Driver {
             }
             self.machines.handle_away(now);
             signals.set_group(self.machines.wants_caller(now));
-            if self.selector.exchange(&mut self.machines.client, Sockets::NotForRecords, now) {
+            let moved =
+                self.selector.exchange(&mut self.machines.client, Sockets::NotForRecords, now);
+            if presence.is_inside() {
+                return Ok(SHORTEST);
+            }
+            if moved {
                 continue;
             }
             let due = self.machines.away_timeout(now);

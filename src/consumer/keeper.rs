@@ -1,7 +1,8 @@
 //! Who keeps the membership in the group alive while the caller is busy with records.
 //!
 //! A thread that mostly sleeps. When something is due for the group and the caller is not inside, it takes the loop, does
-//! what keeps the membership alive, and lets go at once when the caller comes in.
+//! what keeps the membership alive, and lets go at once when the caller comes in. Where the caller is inside whenever it
+//! looks, by calls that do not run the loop, the caller's next one does what is due.
 
 use std::{
     sync::{
@@ -32,6 +33,8 @@ pub(crate) struct Presence {
     inside: AtomicBool,
     /// The keeper has the loop.
     attended: AtomicBool,
+    /// The keeper came while the caller was inside: the caller is to do what is due.
+    left_to_caller: AtomicBool,
     /// Counts what the caller reads.
     progress: AtomicU64,
     /// How much of that the keeper has seen.
@@ -71,7 +74,12 @@ impl Shared {
             self.signals.nudge();
         }
         // No user code runs under the lock, so a panic there is ours, and the machines are as whole as before it.
-        let guard = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.driver.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.presence.left_to_caller.load(Ordering::Relaxed)
+            && let Some(driver) = guard.as_mut()
+        {
+            self.keep_alive(driver);
+        }
         Entered { guard, presence: &self.presence }
     }
 
@@ -81,22 +89,30 @@ impl Shared {
         if self.presence.ended.load(Ordering::SeqCst) {
             return None;
         }
-        if self.presence.is_inside() {
+        let guard = match self.driver.try_lock() {
+            _ if self.presence.is_inside() => None,
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let Some(mut guard) = guard else {
+            self.presence.left_to_caller.store(true, Ordering::Relaxed);
             return Some(PATIENCE);
-        }
-        let mut guard = match self.driver.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Some(PATIENCE),
         };
         let driver = guard.as_mut()?;
         self.presence.attended.store(true, Ordering::SeqCst);
-        let pause = driver.attend(&self.presence, &self.signals);
+        let pause = self.keep_alive(driver);
         self.presence.attended.store(false, Ordering::SeqCst);
-        Some(pause.unwrap_or_else(|error| {
+        Some(pause)
+    }
+
+    /// Does what is due for the group, until the caller is inside. Says when to look again.
+    fn keep_alive(&self, driver: &mut Driver) -> Duration {
+        self.presence.left_to_caller.store(false, Ordering::Relaxed);
+        driver.attend(&self.presence, &self.signals).unwrap_or_else(|error| {
             log::error!(target: "kafka_blocking::group", "keeping the membership alive: {error}");
             PATIENCE
-        }))
+        })
     }
 }
 
