@@ -25,16 +25,15 @@ final class Metrics {
     /** How often clients have logged in at a "listener" of the broker with this "pid", and what became of it, since it started. */
     static JsonNode sessions(JsonNode command) throws Exception {
         ObjectName names = new ObjectName("kafka.server:type=socket-server-metrics,listener=" + command.path("listener").asText() + ",networkProcessor=*");
-        ObjectName killed = new ObjectName("kafka.network:type=SocketServer,name=ExpiredConnectionsKilledCount");
         ObjectNode answer = Tool.ok();
         try (JMXConnector broker = connect(command.path("pid").asText())) {
             MBeanServerConnection server = broker.getMBeanServerConnection();
-            for (String word : new String[] {"successful-authentication", "successful-reauthentication", "failed-authentication", "failed-reauthentication"}) {
+            for (String attribute : new String[] {"successful-authentication-total", "successful-reauthentication-total", "failed-authentication-total", "failed-reauthentication-total", "expired-connections-killed-count"}) {
                 double sum = 0;
-                for (ObjectName name : server.queryNames(names, null)) sum += ((Number) server.getAttribute(name, word + "-total")).doubleValue();
-                answer.put(word, (long) sum);
+                for (ObjectName name : server.queryNames(names, null)) sum += ((Number) server.getAttribute(name, attribute)).doubleValue();
+                answer.put(attribute, (long) sum);
             }
-            return answer.put("killed", ((Number) server.getAttribute(killed, "Value")).longValue());
+            return answer;
         }
     }
 

@@ -21,7 +21,7 @@ pub struct Sessions {
     pub renewed: u64,
     /// In vain.
     pub refused: u64,
-    /// Connections of all listeners that were closed because nobody renewed their sessions.
+    /// Connections that the node closed because a request came after their sessions had ended.
     pub killed: u64,
 }
 
@@ -47,10 +47,10 @@ impl JavaTool {
         let answer = self.ask(json!({"do": "sessions", "pid": pid, "listener": listener}));
         let count = |name: &str| answer[name].as_u64().expect("the Java tool says so");
         Sessions {
-            begun: count("successful-authentication"),
-            renewed: count("successful-reauthentication"),
-            refused: count("failed-authentication") + count("failed-reauthentication"),
-            killed: count("killed"),
+            begun: count("successful-authentication-total"),
+            renewed: count("successful-reauthentication-total"),
+            refused: count("failed-authentication-total") + count("failed-reauthentication-total"),
+            killed: count("expired-connections-killed-count"),
         }
     }
 

@@ -96,11 +96,14 @@ impl Authentication {
     fn renewal(&self, now: Instant) -> Option<Instant> {
         /// Brokers refuse it sooner.
         const SOONEST: Duration = Duration::from_secs(1);
+        /// For what is asked just before: the broker closes the connection where it comes to it only after the session's end.
+        const MARGIN: Duration = Duration::from_secs(1);
         let lifetime = u64::try_from(self.exchange.lifetime_ms).ok().filter(|ms| *ms > 0)?;
         // Far more than any session lasts, and little enough to be multiplied.
         let lifetime = Duration::from_millis(lifetime.min(1 << 40));
         let begin = self.exchange.sent_at.unwrap_or(now);
-        Some(later(begin, lifetime.mul_f64(self.share)).max(later(now, SOONEST)))
+        let patience = lifetime.mul_f64(self.share).min(lifetime.saturating_sub(MARGIN));
+        Some(later(begin, patience).max(later(now, SOONEST)))
     }
 }
 
