@@ -8,6 +8,7 @@
         --behind: one more plain-text listener on a free port, which tells clients to come to these ports, one a node;
         --listener: one more listener; --kerberos: a KDC, and GSSAPI, with the command `ticket FILE SECONDS`
   kafka.py fetch VERSION...            resolves a release's jars (cluster does it when they are missing)
+  kafka.py archive VERSION             makes brokers of a release start in half the time, until their jars are fetched anew
   kafka.py tool [VERSION]              Kafka's own Java clients, one JSON command a line (integration/java)
   kafka.py member CLIENT SETTINGS      a member of a group by `java` or `kafka-python` (README.md)
   kafka.py python FILE ARGUMENT...     a script of integration/python, with kafka-python and its codecs
@@ -21,7 +22,7 @@ import os
 
 from brokers import proxies
 from brokers.clients import compile_tool, python_environment
-from brokers.cluster import Cluster
+from brokers.cluster import Cluster, make_archive
 from brokers.common import ROOT
 from brokers.jars import fetch, java
 from brokers.serve import serve
@@ -39,6 +40,8 @@ def main():
     elif arguments.verb == 'fetch':
         for version in arguments.version:
             print(fetch(version))
+    elif arguments.verb == 'archive':
+        make_archive(arguments.version)
     elif arguments.verb == 'tool':
         replace(java(arguments.version, 'Tool', heap=768, options=['-Dorg.slf4j.simpleLogger.defaultLogLevel=error'],
                      classes=compile_tool(arguments.version)))
@@ -84,6 +87,7 @@ def parse():
     verb.add_argument('--listener', action='append', default=[], metavar='NAME=PROTOCOL')
     verb.add_argument('--kerberos', action='store_true', help='for KRaft releases')
     verbs.add_parser('fetch').add_argument('version', nargs='+')
+    verbs.add_parser('archive').add_argument('version')
     verbs.add_parser('tool').add_argument('version', nargs='?', default=TOOL_VERSION)
     verb = verbs.add_parser('member')
     verb.add_argument('client', choices=['java', 'kafka-python'])

@@ -64,26 +64,23 @@ pub fn accepted() -> PathBuf {
 /// Has rustdoc describe kafka-blocking, with all features.
 #[must_use]
 pub fn describe() -> Value {
-    // A folder of its own: RUSTC_BOOTSTRAP makes some dependencies build anew, which must not cost the other builds.
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let target = root().join(target).join("api-guard");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["rustdoc", "--quiet", "--package=kafka-blocking", "--lib", "--all-features"])
-        .arg("--target-dir")
-        .arg(&target)
-        .arg("--")
+        .args(["rustdoc", "--quiet", "--package=kafka-blocking", "--lib", "--all-features", "--"])
+        // Not for all of cargo: some dependencies would be built anew for it.
+        .env("RUSTDOC", root().join("api-guard/rustdoc"))
         .current_dir(root());
-    run(&mut cargo, "kafka_blocking");
-    load(&target.join("doc/kafka_blocking.json"))
+    run(&mut cargo);
+    load(&root().join(target).join("doc/kafka_blocking.json"))
 }
 
 /// Has rustdoc describe the crate of one source file, and writes into the folder `out`.
 #[must_use]
 pub fn describe_file(source: &Path, out: &Path) -> Value {
     let name = source.file_stem().and_then(|s| s.to_str()).expect("a source file");
-    let mut rustdoc = Command::new(env::var_os("RUSTDOC").unwrap_or_else(|| "rustdoc".into()));
+    let mut rustdoc = Command::new(root().join("api-guard/rustdoc"));
     rustdoc
         .arg("--edition=2024")
         .arg("--crate-name")
@@ -91,11 +88,11 @@ pub fn describe_file(source: &Path, out: &Path) -> Value {
         .arg("--out-dir")
         .arg(out)
         .arg(source);
-    run(&mut rustdoc, name);
+    run(&mut rustdoc);
     load(&out.join(name).with_extension("json"))
 }
 
-fn run(command: &mut Command, crate_name: &str) {
+fn run(command: &mut Command) {
     // Hidden items are left out by our own rules: rustdoc would leave out what is re-exported from a hidden module too.
     command
         .args([
@@ -104,7 +101,6 @@ fn run(command: &mut Command, crate_name: &str) {
             "--document-hidden-items",
             "--cap-lints=allow",
         ])
-        .env("RUSTC_BOOTSTRAP", crate_name)
         .env_remove("RUSTDOCFLAGS");
     let output = command.output().unwrap_or_else(|e| panic!("{command:?} does not start: {e}"));
     assert!(

@@ -11,7 +11,7 @@ import sys
 import time
 
 from .common import HOME, locked, release, run, tail
-from .jars import java
+from .jars import archive, java
 from .kerberos import Realm
 from .security import PLAIN, SCRAM, USERS, pki, scram_arguments
 from .settings import listeners, properties
@@ -45,6 +45,7 @@ class Cluster:
         self.zookeeper_port = None if self.kraft else self.free_port()
         self.realm = Realm(self.home / 'kdc', self.free_port()) if kerberos else None
         self.processes = {}
+        self.options = []               # of the Java machine
 
     # What a caller may do
 
@@ -142,7 +143,7 @@ class Cluster:
 
     def launch(self, node, version=None):
         folder = self.folder(node)
-        options = [f'-Dlog4j.configuration=file:{folder}/log4j.properties', f'-Dkafka.logs.dir={folder}']
+        options = [*self.options, f'-Dlog4j.configuration=file:{folder}/log4j.properties', f'-Dkafka.logs.dir={folder}']
         if (folder / 'jaas.conf').exists():
             options.append(f'-Djava.security.auth.login.config={folder}/jaas.conf')
         if self.realm:
@@ -185,6 +186,24 @@ class Cluster:
                       f'127.0.0.1:{self.zookeeper_port}/kafka', '--alter', '--entity-type', 'users',
                       '--entity-name', user, '--add-config',
                       f'SCRAM-SHA-256=[password={secret}],SCRAM-SHA-512=[password={secret}]', old=True))
+
+
+def make_archive(version):
+    """Lets a broker write down the classes that it has loaded, so that the next ones start in half the time."""
+    made = archive(version)
+    fresh = made.with_suffix('.new')
+    with locked('archive'):
+        if made.exists():
+            return
+        cluster = Cluster(version, 'archive', 1, 256, {})
+        cluster.options = [f'-XX:ArchiveClassesAtExit={fresh}']
+        try:
+            cluster.start()
+            cluster.stop(1)
+        finally:
+            cluster.close()
+        if fresh.exists():
+            fresh.rename(made)
 
 
 def die_with_parent():

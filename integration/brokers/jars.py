@@ -10,7 +10,8 @@ TOOLS = '4.4.0'
 
 # Small and quick to start: the first compiler only, serial collection, no performance data file.
 JVM = ['-Xms64m', '-Xss512k', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-XX:-UsePerfData',
-       '-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true', '-Djava.net.preferIPv4Stack=true']
+       '-XX:+ExitOnOutOfMemoryError', '-Djava.awt.headless=true', '-Djava.net.preferIPv4Stack=true',
+       '-Xlog:disable', '-Xlog:all=warning:stderr']     # standard output is for answers
 # What releases of the ZooKeeper age need on Java 17.
 OLD_JVM = [
     '--add-exports=java.base/sun.nio.ch=ALL-UNNAMED', '--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED',
@@ -65,8 +66,15 @@ def fetch(version):
     return lib
 
 
+def archive(version):
+    """Where the classes that a broker of this release loads lie ready for the next one, if somebody has made it."""
+    return HOME / 'lib' / f'{version}.jsa'
+
+
 def java(version, main, *arguments, heap=256, options=(), old=False, classes=None):
     """The command that starts a class of a release; `old` for those that Java 17 must be made to bear."""
-    path = f'{fetch(version)}/*'
-    return [JAVA, f'-Xmx{heap}m', *JVM, *(OLD_JVM if old else []), *map(str, options),
-            '-cp', f'{classes}:{path}' if classes else path, main, *map(str, arguments)]
+    path, ready = f'{fetch(version)}/*', archive(version)
+    shared = [f'-XX:SharedArchiveFile={ready}'] if ready.exists() else []
+    # An archive is good for paths that begin as the broker's did.
+    return [JAVA, f'-Xmx{heap}m', *JVM, *shared, *(OLD_JVM if old else []), *map(str, options),
+            '-cp', f'{path}:{classes}' if classes else path, main, *map(str, arguments)]

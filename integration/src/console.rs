@@ -73,12 +73,12 @@ impl ConsoleConsumer {
         self.lines.recv_timeout(within).ok()
     }
 
-    /// Ends it as Ctrl-C does, and gives the lines that nobody has asked for.
+    /// Ends it in order, as Ctrl-C would, which programs that were started in the background may ignore, and gives the lines that nobody has asked for.
     ///
     /// # Panics
     /// Where it is gone already.
     pub fn stop(mut self) -> Vec<String> {
-        kill_process(self.pid(), Signal::INT).expect("it is a child of ours");
+        kill_process(self.pid(), Signal::TERM).expect("it is a child of ours");
         self.process.wait().expect("it is a child of ours");
         self.lines.iter().collect()
     }
