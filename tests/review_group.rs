@@ -444,6 +444,23 @@ fn fault_247_a_listener_that_panics_in_close_is_told_once_and_the_group_is_left(
     assert_eq!(broker.group("g").view().members.len(), 0);
 }
 
+#[test]
+fn a_caller_that_looks_all_the_time_and_never_polls_stays_a_member() {
+    let broker = ScriptedBroker::start();
+    broker.create_topic("t", 1);
+    let consumer = builder(&broker).topics("t").build().unwrap();
+    poll_until(&consumer, || is_stable(&consumer));
+    let heartbeats = || broker.requests_of::<HeartbeatRequest>().len();
+    let (member, before) = (consumer.group_metadata().unwrap(), heartbeats());
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until {
+        assert_eq!(consumer.assignment().unwrap().len(), 1);
+    }
+    assert_eq!(consumer.group_metadata().unwrap(), member);
+    // Twenty looks of the keeper, each of which the caller makes good.
+    assert!(heartbeats() - before >= 8, "{} heartbeats", heartbeats() - before);
+}
+
 // Leaving
 
 #[test]

@@ -4,7 +4,10 @@
 use std::{
     io::{ErrorKind, Write},
     net::Shutdown,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -36,8 +39,16 @@ mod support;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// What the tests of this program may take together; each sends a multiple of that or asks for it.
+/// What a test that sends a multiple of that, or asks for it, may take; what it sends is a part.
 const MOST_MIB: f32 = 640.0;
+
+/// The allocator counts for all: those that send much take turns.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    MEMORY.reset_peak_usage();
+    turn
+}
 
 #[test]
 fn a_version_of_api_versions_that_nobody_knows_gets_the_form_of_version_0_and_the_connection_goes_on()
@@ -166,6 +177,7 @@ fn a_client_that_goes_while_it_waits_for_an_answer_is_forgotten() {
 
 #[test]
 fn a_client_that_reads_no_answers_gets_no_more_than_fits_and_holds_up_nobody() {
+    let _turn = alone();
     let broker = ScriptedBroker::start();
     broker.create_topic("t", 1);
     let large = vec![b'x'; 1 << 20];
@@ -200,6 +212,7 @@ fn a_client_that_reads_no_answers_gets_no_more_than_fits_and_holds_up_nobody() {
 
 #[test]
 fn a_client_that_asks_without_end_holds_up_nobody() {
+    let _turn = alone();
     let broker = with_records(1);
     let ended = AtomicBool::new(false);
     let mut client = Client::to(&broker);
@@ -229,6 +242,7 @@ fn a_client_that_asks_without_end_holds_up_nobody() {
 
 #[test]
 fn a_client_that_sends_much_that_is_refused_costs_bounded_memory() {
+    let _turn = alone();
     let broker = with_records(1);
     let mut bystander = Client::to(&broker);
     let long = framed(999, 0, &vec![0; 32 << 20]);
