@@ -119,6 +119,8 @@ impl Run {
         for (way, mode) in ways.into_iter().zip(modes) {
             let mut run = self.run.borrow_mut();
             let mut settings = run.settings().commit(mode);
+            // Nobody is killed here; a machine that stands still for some seconds has happened.
+            settings.session_timeout = Duration::from_secs(30);
             settings.servers = self.servers.clone();
             run.join(&Client::Ours(program.clone(), vec![way.to_owned()]), &settings);
             run.wait_until_settled();
