@@ -185,7 +185,7 @@ fn fault_163_who_assigns_partitions_of_a_group_with_members_cannot_commit_and_is
 #[test]
 fn a_member_that_was_away_for_too_long_commits_nothing_and_begins_anew_where_the_group_is() {
     let broker = broker_with(1, 5);
-    let consumer = manual(&broker).max_poll_interval_ms(60).build().unwrap();
+    let consumer = manual(&broker).max_poll_interval_ms(500).build().unwrap();
     take(&consumer, 5);
     broker.wait_for_group(GROUP, |g| g.members.is_empty());
     let beats = count::<HeartbeatRequest>(&broker);
