@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from .common import HOME, locked, release, run, tail
+from .common import HOME, locked, log, release, run, tail
 from .jars import archive, java
 from .kerberos import Realm
 from .security import PLAIN, SCRAM, USERS, pki, scram_arguments
@@ -204,6 +204,8 @@ def make_archive(version):
             cluster.close()
         if fresh.exists():
             fresh.rename(made)
+        else:
+            log('the broker has written no archive: the next ones start as slowly as it')
 
 
 def die_with_parent():

@@ -56,6 +56,7 @@ def fetch(version):
         if (lib / 'complete').exists():
             return lib
         shutil.rmtree(lib, ignore_errors=True)
+        archive(version).unlink(missing_ok=True)
         lib.mkdir(parents=True)
         exclusions = ''.join(EXCLUSION.format(*artifact.split(':')) for artifact in ABSENT)
         dependencies = ''.join(DEPENDENCY.format(*artifact.split(':'), exclusions) for artifact in wanted(version))

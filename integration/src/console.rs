@@ -2,7 +2,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -73,20 +73,32 @@ impl ConsoleConsumer {
         self.lines.recv_timeout(within).ok()
     }
 
-    /// Ends it in order, as Ctrl-C would, which programs that were started in the background may ignore, and gives the lines that nobody has asked for.
+    /// Ends it in order, and gives the lines that nobody has asked for.
     ///
     /// # Panics
-    /// Where it is gone already.
+    /// Where it is gone already, or does not end in time.
     pub fn stop(mut self) -> Vec<String> {
+        // Not what Ctrl-C sends: programs of a shell's background ignore that.
         kill_process(self.pid(), Signal::TERM).expect("it is a child of ours");
+        let mut rest = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => rest.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it has not ended within {PATIENCE:?}"),
+            }
+        }
         self.process.wait().expect("it is a child of ours");
-        self.lines.iter().collect()
+        rest
     }
 
     fn pid(&self) -> Pid {
         Pid::from_child(&self.process)
     }
 }
+
+/// How long the end of one may take, and each line before it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Drop for ConsoleConsumer {
     fn drop(&mut self) {

@@ -67,27 +67,26 @@ fn fault_271_sessions_are_renewed_under_load_and_nothing_is_lost_or_comes_twice(
     thread::sleep(Duration::from_secs(seconds()));
     let acknowledged = java.stop_writer(topic);
     assert!(acknowledged.len() > 500 * usize::try_from(seconds()).unwrap(), "it wrote on");
-    let mut silence = 0;
+    let mut stalls = 0;
     for reader in readers {
         let received = reader.finish(acknowledged.len());
         assert_each_once_in_order(&acknowledged, &received);
-        silence = received
-            .windows(2)
-            .map(|two| two[1].at_ms.saturating_sub(two[0].at_ms))
-            .fold(silence, u64::max);
+        let silences = received.windows(2).map(|two| two[1].at_ms.saturating_sub(two[0].at_ms));
+        stalls += silences.filter(|ms| *ms >= 1_000).count() as u64;
     }
     let sessions = cluster().sessions(1, "REAUTH5");
     // Each consumer has two or three connections, and renews on each, every five seconds.
     let renewals = 2 * MECHANISMS.len() as u64 * (seconds() / 5 - 1);
     assert!(sessions.renewed - before.renewed >= renewals, "{before:?} {sessions:?}");
     assert_eq!(sessions.refused, 0, "{sessions:?}");
-    // What the broker closes is asked for before the end of a session, and looked at after it: by a broker that stood still.
+    // What the broker closes is asked for before the end of a session, and looked at after it: by a broker that stood still,
+    // with up to three connections of each reader that saw it.
     let killed = sessions.killed - before.killed;
-    assert!(killed == 0 || silence >= 1_000, "{before:?} {sessions:?}, silent for {silence} ms");
+    assert!(killed <= 3 * stalls, "{before:?} {sessions:?}, {stalls} stalls");
     // No other connection was made anew instead; for each of those, the one that asks for the brokers, too.
     assert!(
         sessions.begun - before.begun <= 2 * (MECHANISMS.len() as u64 + killed),
         "{before:?} {sessions:?}"
     );
-    println!("{} records, {sessions:?}, silent for {silence} ms", acknowledged.len());
+    println!("{} records, {sessions:?}, {stalls} stalls", acknowledged.len());
 }

@@ -91,20 +91,19 @@ impl Authentication {
         self.exchange.call =
             Some(SaslCall::new(self.mechanism.clone(), self.host.clone(), session, challenge));
     }
+}
 
-    /// When the broker's patience ends, a part of it before.
-    fn renewal(&self, now: Instant) -> Option<Instant> {
-        /// Brokers refuse it sooner.
-        const SOONEST: Duration = Duration::from_secs(1);
-        /// For what is asked just before: the broker closes the connection where it comes to it only after the session's end.
-        const MARGIN: Duration = Duration::from_secs(1);
-        let lifetime = u64::try_from(self.exchange.lifetime_ms).ok().filter(|ms| *ms > 0)?;
-        // Far more than any session lasts, and little enough to be multiplied.
-        let lifetime = Duration::from_millis(lifetime.min(1 << 40));
-        let begin = self.exchange.sent_at.unwrap_or(now);
-        let patience = lifetime.mul_f64(self.share).min(lifetime.saturating_sub(MARGIN));
-        Some(later(begin, patience).max(later(now, SOONEST)))
-    }
+/// When a session that began then ends, a part of it before.
+fn renewal(lifetime_ms: i64, share: f64, begin: Instant, now: Instant) -> Option<Instant> {
+    /// Brokers refuse it sooner.
+    const SOONEST: Duration = Duration::from_secs(1);
+    /// For what is asked just before: the broker closes the connection where it comes to it only after the session's end.
+    const MARGIN: Duration = Duration::from_secs(1);
+    let lifetime = u64::try_from(lifetime_ms).ok().filter(|ms| *ms > 0)?;
+    // Far more than any session lasts, and little enough to be multiplied.
+    let lifetime = Duration::from_millis(lifetime.min(1 << 40));
+    let patience = lifetime.mul_f64(share).min(lifetime.saturating_sub(MARGIN));
+    Some(later(begin, patience).max(later(now, SOONEST)))
 }
 
 impl Connection {
@@ -279,7 +278,9 @@ impl Connection {
 
     fn authenticated(&mut self, now: Instant) {
         if let Some(authentication) = &mut self.authentication {
-            authentication.renew_at = authentication.renewal(now);
+            let Exchange { lifetime_ms, sent_at, .. } = authentication.exchange;
+            let begin = sent_at.unwrap_or(now);
+            authentication.renew_at = renewal(lifetime_ms, authentication.share, begin, now);
             authentication.is_due = false;
             authentication.exchange = Exchange::default();
             // To log in again is no use of the connection: it may be idle all the same.
@@ -300,5 +301,31 @@ impl Connection {
         let name = self.authentication.as_ref().map_or("SASL", Authentication::name);
         let source = io::Error::new(io::ErrorKind::PermissionDenied, format!("{name}: {text}"));
         Failure { step: "authenticating", source, refused: Some(Refused::Login) }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "any moment will do")]
+mod tests {
+    use super::*;
+
+    /// After how many milliseconds of a session, of which 100 have passed, it is renewed.
+    fn renewed_after(lifetime_ms: i64, share: f64) -> Option<u128> {
+        let begin = Instant::now();
+        let at = renewal(lifetime_ms, share, begin, begin + Duration::from_millis(100));
+        at.map(|at| (at - begin).as_millis())
+    }
+
+    #[test]
+    fn a_session_is_renewed_after_its_share_and_a_second_before_its_end_but_not_within_a_second() {
+        assert_eq!(renewed_after(3_600_000, 0.85), Some(3_060_000));
+        assert_eq!(renewed_after(20_000, 0.95), Some(19_000));
+        assert_eq!(renewed_after(5_000, 0.85), Some(4_000));
+        for short in [1, 1_000, 2_000] {
+            assert_eq!(renewed_after(short, 0.95), Some(1_100), "{short} ms");
+        }
+        assert_eq!(renewed_after(0, 0.9), None);
+        assert_eq!(renewed_after(i64::MIN, 0.9), None);
+        assert!(renewed_after(i64::MAX, 0.9).is_some());
     }
 }
