@@ -137,6 +137,31 @@ fn behaviour_53_refusals_of_committed_offsets_are_raised_by_the_question_and_by_
 }
 
 #[test]
+fn behaviour_53_a_group_that_may_not_be_looked_up_is_raised_by_the_question_at_once() {
+    let broker = broker_with(1, 1);
+    broker.on::<FindCoordinatorRequest>().fail(ErrorCode::GROUP_AUTHORIZATION_FAILED);
+    let consumer = builder(&broker).build().unwrap();
+    let error = consumer.committed_timeout(("t", 0), LONG).unwrap_err();
+    assert!(matches!(&error, Error::GroupAuthorizationFailed { group } if &**group == GROUP));
+}
+
+#[test]
+fn behaviour_53_a_question_that_was_given_up_is_not_asked_any_more() {
+    let broker = broker_with(1, 1);
+    broker.on::<OffsetFetchRequest>().fail(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    let consumer = builder(&broker).build().unwrap();
+    consumer.assign([("t", 0)]).unwrap();
+    consumer.seek(("t", 0), 0).unwrap();
+    let error = consumer.committed_timeout(("t", 0), SOON / 3).unwrap_err();
+    assert!(matches!(error, Error::Timeout { operation: "committed", .. }), "{error:?}");
+    let asked = count::<OffsetFetchRequest>(&broker);
+    take(&consumer, 1);
+    assert!(consumer.poll(SOON).unwrap().is_empty());
+    assert!(asked > 1, "asked again while it waited");
+    assert_eq!(count::<OffsetFetchRequest>(&broker), asked);
+}
+
+#[test]
 fn behaviour_53_what_a_question_waits_for_keeps_or_drops_the_coordinator() {
     let looked_up = |code| {
         let broker = broker_with(1, 3);

@@ -13,7 +13,7 @@ use scripted_broker::ScriptedBroker;
 
 use crate::{
     group::{
-        Diary, SESSION, SHORT, count, drive, drive_for, generation, joins, leaves, lookups, member,
+        Diary, SESSION, SHORT, cooperative, count, drive, drive_for, generation, joins, leaves, lookups, member,
         member_id, reader, settle, share, subscribed, tp, view, work_for,
     },
     support::{append, broker_with, take, wait_until},
@@ -199,6 +199,42 @@ fn behaviour_67_what_a_heartbeat_says_of_the_group_says_nothing_against_the_coor
         assert_eq!(lookups(&broker), asked, "{code}");
         assert_eq!(diary.take().len(), 2, "{code}");
     }
+}
+
+#[test]
+fn behaviour_67_a_refusal_of_heartbeats_is_raised_once_however_often_it_is_said() {
+    let broker = broker_with(1, 0);
+    let consumer = settled(&broker, &Diary::default());
+    let refuse = |code| broker.on::<HeartbeatRequest>().times(2).fail(code);
+    refuse(ErrorCode::GROUP_AUTHORIZATION_FAILED);
+    let seen = beats(&broker);
+    wait_until("it beats on", || beats(&broker) >= seen + 3);
+    refuse(ErrorCode::INVALID_GROUP_ID);
+    wait_until("it beats on", || beats(&broker) >= seen + 6);
+    let error = consumer.poll(SHORT).unwrap_err();
+    assert!(matches!(error, Error::GroupAuthorizationFailed { .. }), "{error:?}");
+    assert_eq!(consumer.poll(SHORT).unwrap_err().code(), Some(ErrorCode::INVALID_GROUP_ID));
+    drive_for(&[&consumer], SHORT);
+    // What passes by itself is nobody's concern.
+    broker.on::<HeartbeatRequest>().times(2).fail(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    drive_for(&[&consumer], SHORT);
+    assert_eq!(share(&consumer), [0]);
+}
+
+#[test]
+fn behaviour_67_a_heartbeat_that_comes_when_the_member_has_joined_anew_costs_it_nothing() {
+    let broker = broker_with(1, 0);
+    let diary = Diary::default();
+    let consumer = subscribed(cooperative(&broker), &diary);
+    settle(&[&consumer], 1);
+    let before = generation(&consumer);
+    // The group has gone on, with this member: the answer that says so is on its way.
+    broker.on::<JoinGroupRequest>().once().delay(SHORT);
+    broker.on::<HeartbeatRequest>().after(1).times(3).fail(ErrorCode::ILLEGAL_GENERATION);
+    broker.group("g").trigger_rebalance();
+    drive(&[&consumer], "the next generation", || generation(&consumer) > before);
+    settle(&[&consumer], 1);
+    assert!(!diary.has("lost t-0"), "{:?}", diary.take());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_blocking::{
-    Error,
+    Error, GroupState,
     protocol::{leave_group::LeaveGroupRequest, offset_commit::OffsetCommitRequest},
 };
 
@@ -103,7 +103,9 @@ fn fault_131_unsubscribing_revokes_and_leaves_at_once() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].members[0].member_id, id);
     assert!(view(&broker).members.is_empty());
-    assert_eq!(member_id(&consumer), "");
+    let standing = consumer.group_metadata().unwrap();
+    assert_eq!((standing.generation_id, &*standing.member_id), (-1, ""));
+    assert_eq!(standing.state, GroupState::Unjoined);
     assert!(matches!(consumer.poll(Duration::ZERO), Err(Error::IllegalState(_))));
 }
 
