@@ -138,6 +138,26 @@ fn fault_173_an_answer_that_lies_wholly_below_the_position_gives_nothing_and_is_
     assert_eq!(offsets(&take(&consumer, 2)), [4, 5]);
 }
 
+#[test]
+fn fault_173_a_batch_below_the_position_in_front_of_the_one_that_is_wanted_is_passed() {
+    let broker = broker_with(1, 6);
+    let consumer = assigned(&broker, &[0]);
+    let mut second = batch(4, 0, 4);
+    second[..8].copy_from_slice(&2_i64.to_be_bytes());
+    let both = [batch(2, 0, 2), second].concat();
+    broker.on::<FetchRequest>().once().rewrite(move |response| {
+        for topic in response.responses.iter_mut() {
+            for partition in topic.partitions.iter_mut() {
+                partition.records = both.clone().into();
+            }
+        }
+    });
+    consumer.seek(tp(0), 3).unwrap();
+    let records = take(&consumer, 3);
+    assert_eq!(offsets(&records), [3, 4, 5]);
+    assert_eq!(records[0].value(), Some(&b"1"[..]), "of the second batch");
+}
+
 // Damage
 
 /// Two partitions of five records, of which the batch at offset 2 of the first is this one.

@@ -7,6 +7,7 @@ use kafka_blocking::{
     protocol::{
         Request,
         fetch::{FetchRequest, FetchableTopicResponse, PartitionData},
+        metadata::MetadataRequest,
     },
     wire::Uuid,
 };
@@ -51,6 +52,10 @@ fn values(sim: &Simulation, partition: i32) -> Vec<String> {
 
 fn fetches(sim: &Simulation, node: i32) -> Vec<&LoggedRequest> {
     sim.cluster.requests().iter().filter(|r| r.node == node && r.is::<FetchRequest>()).collect()
+}
+
+fn metadata_asked(sim: &Simulation) -> usize {
+    sim.cluster.requests_of::<MetadataRequest>().len()
 }
 
 /// One more record of each partition comes through, once.
@@ -110,6 +115,23 @@ fn fault_70_every_error_of_a_session_is_followed_by_a_full_fetch() {
         sim.run_for(ms(1_000));
         assert_goes_on(&mut sim);
     }
+}
+
+#[test]
+fn an_answer_that_is_an_error_as_a_whole_is_waited_out_from_the_first_time() {
+    let mut sim = reading(1);
+    sim.run_for(ms(2_000));
+    let (asked, about) = (fetches(&sim, 1).len(), metadata_asked(&sim));
+    sim.cluster.on::<FetchRequest>().node(1).once().rewrite(|response| {
+        response.error_code = ErrorCode::UNKNOWN_SERVER_ERROR.0;
+        response.responses.clear();
+    });
+    sim.run_until(ms(1_000), |sim| fetches(sim, 1).len() > asked);
+    sim.run_for(ms(90));
+    assert_eq!(fetches(&sim, 1).len(), asked + 1, "retry_backoff_ms is 100");
+    sim.run_for(ms(2_000));
+    assert!(metadata_asked(&sim) > about, "somebody else may lead by now");
+    assert_goes_on(&mut sim);
 }
 
 #[test]

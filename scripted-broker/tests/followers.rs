@@ -190,6 +190,63 @@ fn behaviour_48_out_of_range_at_the_replica_is_no_reset_the_leader_knows() {
 }
 
 #[test]
+fn behaviour_48_a_replica_that_was_refused_is_read_again_half_a_minute_later() {
+    let mut sim = following();
+    *sim.cluster.state.follower_mut("t", 0, 2) = Follower { end: Some(0), ..Default::default() };
+    next_comes(&mut sim, ms(2_000));
+    *sim.cluster.state.follower_mut("t", 0, 2) = Follower::default();
+    sim.run_for(ms(20_000));
+    assert_eq!(fetched_from(&sim, 0).last(), Some(&1));
+    sim.run_for(ms(20_000));
+    assert_eq!(fetched_from(&sim, 0).last(), Some(&2));
+    next_comes(&mut sim, ms(600));
+    all_is_well(&sim);
+}
+
+/// From now on the leader names node 2 for every partition, whatever it is told of racks, and gives no records itself.
+fn leader_insists_on_node_2(sim: &mut Simulation) {
+    sim.cluster.on::<FetchRequest>().node(1).rewrite(|response| {
+        for p in response.responses.iter_mut().flat_map(|t| t.partitions.iter_mut()) {
+            p.preferred_read_replica = 2;
+            p.records = Vec::new().into();
+        }
+    });
+}
+
+#[test]
+fn behaviour_48_a_replica_that_failed_is_left_alone_although_the_leader_insists() {
+    let mut sim = following();
+    leader_insists_on_node_2(&mut sim);
+    sim.cluster.on::<FetchRequest>().node(2).rewrite(|response| {
+        response.error_code = ErrorCode::UNKNOWN_SERVER_ERROR.0;
+        response.responses.clear();
+    });
+    sim.run_for(ms(2_000));
+    let before = fetches(&sim);
+    sim.run_for(ms(20_000));
+    let asked = fetched_from(&sim, before);
+    assert!(asked.iter().all(|node| *node == 1), "{asked:?}");
+    sim.cluster.clear_rules();
+    next_comes(&mut sim, ms(600));
+    sim.run_for(ms(30_000));
+    assert_eq!(fetched_from(&sim, 0).last(), Some(&2), "it may be well by now");
+    all_is_well(&sim);
+}
+
+#[test]
+fn behaviour_48_a_replica_that_has_left_the_cluster_is_not_read_although_the_leader_insists() {
+    let mut sim = near_node_2();
+    sim.stop(2);
+    leader_insists_on_node_2(&mut sim);
+    sim.run_for(ms(10_000));
+    assert!(fetches(&sim) <= 100, "{} fetches in ten seconds", fetches(&sim));
+    assert!(fetched_from(&sim, 0).iter().all(|node| *node == 1));
+    sim.cluster.clear_rules();
+    sim.run_until(MINUTE, |sim| sim.received().len() == 1);
+    all_is_well(&sim);
+}
+
+#[test]
 fn behaviour_48_a_replica_that_is_not_so_far_yet_is_waited_for_without_spinning() {
     let mut sim = following();
     let behind = Follower {

@@ -186,11 +186,6 @@ impl Committed {
 
     // What is known
 
-    /// Whether a call waits.
-    pub(super) fn is_asked(&self) -> bool {
-        self.call.is_some()
-    }
-
     /// Since when a question is unanswered.
     pub(super) fn unanswered(&self) -> Option<Instant> {
         let call = self.call.as_ref().and_then(|(_, question)| question.request);

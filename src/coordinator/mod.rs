@@ -258,10 +258,7 @@ impl Coordinator {
     pub fn poll(&mut self, attendance: Attendance, cx: &mut Context<'_>) {
         let shared = cx.subscriptions.is_shared();
         let member = !matches!(self.membership.phase, Phase::Out);
-        let asks = cx.subscriptions.uncommitted().next().is_some()
-            || self.commits.has_work()
-            || self.committed.is_asked();
-        if member || asks {
+        if member || cx.subscriptions.uncommitted().next().is_some() {
             self.lookup.want();
         }
         self.lookup.poll(cx.metadata.cluster(), self.unanswered(), cx.client, cx.now);

@@ -76,6 +76,9 @@ fn the_generation_is_taken_from_user_data_where_the_subscription_has_none() {
     assert_eq!(shared(3, &[old("a", 3), old("b", 4)]), table("a=t:2 b=t:0,t:1"));
     // -1 stands for none, and none is older than any.
     assert_eq!(shared(3, &[old("a", -1), old("b", 0)]), table("a=t:2 b=t:0,t:1"));
+    // Nor is any that was never told.
+    let silent = member("a", &["t"]).with_owned(partitions("t:0,t:1"));
+    assert_eq!(shared(3, &[silent, old("b", 0)]), table("a=t:2 b=t:0,t:1"));
 }
 
 #[test]

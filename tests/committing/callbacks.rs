@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, ThreadId},
@@ -43,6 +43,27 @@ fn commit_all(consumer: &KafkaConsumer, told: &Sender<Outcome>, offsets: &[i64])
 
 fn numbers(outcomes: &Receiver<Outcome>) -> Vec<i64> {
     outcomes.try_iter().map(|(which, ..)| which).collect()
+}
+
+#[test]
+fn automatic_commits_do_not_pile_up_while_one_is_unanswered() {
+    let broker = broker_with(1, 3);
+    let told = Arc::new(AtomicUsize::new(0));
+    let counter = told.clone();
+    let consumer = automatic(&broker)
+        .default_offset_commit_callback(move |_, result| {
+            result.unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+        })
+        .build()
+        .unwrap();
+    broker.on::<OffsetCommitRequest>().once().delay(SOON);
+    take(&consumer, 3);
+    wait_until("the commit", || {
+        consumer.poll(Duration::from_millis(5)).unwrap();
+        told.load(Ordering::Relaxed) > 0
+    });
+    assert_eq!(told.load(Ordering::Relaxed), 1, "of one each 10 ms");
 }
 
 #[test]

@@ -137,12 +137,32 @@ fn behaviour_53_refusals_of_committed_offsets_are_raised_by_the_question_and_by_
 }
 
 #[test]
-fn behaviour_53_a_group_that_may_not_be_looked_up_is_raised_by_the_question_at_once() {
+fn behaviour_53_a_group_that_may_not_be_looked_up_is_raised_by_those_who_wait_at_once() {
     let broker = broker_with(1, 1);
     broker.on::<FindCoordinatorRequest>().fail(ErrorCode::GROUP_AUTHORIZATION_FAILED);
     let consumer = builder(&broker).build().unwrap();
-    let error = consumer.committed_timeout(("t", 0), LONG).unwrap_err();
-    assert!(matches!(&error, Error::GroupAuthorizationFailed { group } if &**group == GROUP));
+    for error in [
+        consumer.committed_timeout(("t", 0), LONG).unwrap_err(),
+        consumer.commit_offsets_timeout([(("t", 0), 1)], LONG).unwrap_err(),
+    ] {
+        assert!(matches!(&error, Error::GroupAuthorizationFailed { group } if &**group == GROUP));
+    }
+}
+
+#[test]
+fn calls_that_end_without_the_group_say_what_its_coordinator_said() {
+    let broker = broker_with(1, 1);
+    broker.group(GROUP).set_error(Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));
+    let consumer = builder(&broker).build().unwrap();
+    consumer.assign([("t", 0)]).unwrap();
+    for error in [
+        consumer.committed_timeout(("t", 0), SOON).unwrap_err(),
+        consumer.commit_offsets_timeout([(("t", 0), 1)], SOON).unwrap_err(),
+        consumer.position_timeout(("t", 0), SOON).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+        assert!(error.to_string().contains("COORDINATOR_LOAD_IN_PROGRESS"), "{error}");
+    }
 }
 
 #[test]

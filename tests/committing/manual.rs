@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, thread, time::Duration};
 
 use kafka_blocking::{
-    Error, ErrorCode, OffsetAndMetadata, TopicPartition,
+    BoxError, Error, ErrorCode, OffsetAndMetadata, TopicPartition,
     protocol::offset_commit::OffsetCommitRequest,
 };
 
@@ -179,6 +179,23 @@ fn a_commit_says_the_epoch_of_the_last_record_that_was_read() {
     consumer.commit().unwrap();
     let stored = consumer.committed_metadata(("t", 0)).unwrap().unwrap();
     assert_eq!((stored.offset(), stored.leader_epoch()), (3, Some(5)));
+}
+
+#[test]
+fn a_commit_does_not_say_the_epoch_of_a_record_that_could_not_be_read() {
+    let broker = broker_with(1, 1);
+    broker.with_state(|state| state.partition_mut("t", 0).epoch = 5);
+    crate::support::append(&broker, 0, 1);
+    let refuse = |value: &[u8]| match value {
+        b"0:1" => Err(BoxError::from("not this one")),
+        other => Ok(other.to_vec()),
+    };
+    let consumer = manual(&broker).value_deserializer(refuse).build().unwrap();
+    assert_eq!(consumer.next().unwrap().unwrap().offset(), 0);
+    assert!(matches!(consumer.next(), Some(Err(Error::Deserialization(_)))));
+    consumer.commit().unwrap();
+    let stored = consumer.committed_metadata(("t", 0)).unwrap().unwrap();
+    assert_eq!((stored.offset(), stored.leader_epoch()), (1, Some(0)));
 }
 
 #[test]

@@ -143,6 +143,30 @@ fn fault_139_a_commit_in_the_midst_of_a_load_waits_for_it_without_a_storm_of_req
 }
 
 #[test]
+fn fault_139_a_coordinator_that_has_answered_is_trusted_however_often_others_were_lost_before() {
+    let mut sim = simulation(1);
+    commit(&mut sim, 1, seconds(60));
+    outcomes(&mut sim, 1);
+    for offset in 2..12 {
+        sim.cluster.on::<OffsetCommitRequest>().once().fail(ErrorCode::NOT_COORDINATOR);
+        commit(&mut sim, offset, seconds(60));
+        let (all, took) = outcomes(&mut sim, 1);
+        assert!(all[0].result.is_ok(), "{all:?}");
+        assert!(took < Duration::from_millis(200), "{took:?} for commit {offset}");
+    }
+}
+
+#[test]
+fn fault_139_a_commit_that_is_refused_until_its_time_is_over_says_the_refusal() {
+    let mut sim = simulation(1);
+    sim.group(GROUP).set_error(Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));
+    commit(&mut sim, 1, seconds(5));
+    let (all, _) = outcomes(&mut sim, 1);
+    let error = all[0].result.as_ref().unwrap_err().to_string();
+    assert!(error.contains("COORDINATOR_LOAD_IN_PROGRESS"), "{error}");
+}
+
+#[test]
 fn fault_139_a_commit_whose_time_is_over_says_what_stood_in_the_way_and_where() {
     let mut sim = simulation(1);
     sim.run_for(seconds(1));

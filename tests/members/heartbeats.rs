@@ -13,8 +13,8 @@ use scripted_broker::ScriptedBroker;
 
 use crate::{
     group::{
-        Diary, SESSION, SHORT, cooperative, count, drive, drive_for, generation, joins, leaves, lookups, member,
-        member_id, reader, settle, share, subscribed, tp, view, work_for,
+        Diary, SESSION, SHORT, cooperative, count, drive, drive_for, generation, joins, leaves,
+        lookups, member, member_id, reader, settle, share, subscribed, tp, view, work_for,
     },
     support::{append, broker_with, take, wait_until},
 };

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use kafka_blocking::{
     Error, ErrorCode,
-    protocol::{join_group::JoinGroupRequest, sync_group::SyncGroupRequest},
+    protocol::{
+        join_group::JoinGroupRequest, metadata::MetadataRequest, sync_group::SyncGroupRequest,
+    },
 };
 use scripted_broker::{MemberScript, Role, ScriptedBroker};
 
@@ -36,6 +38,17 @@ fn fault_90_a_new_member_joins_a_second_time_with_the_id_that_it_was_given() {
     settle(&[&consumer], 1);
     let names: Vec<String> = joins(&broker).into_iter().map(|join| join.member_id).collect();
     assert_eq!(names, [String::new(), member_id(&consumer)]);
+}
+
+#[test]
+fn fault_90_a_member_joins_when_it_knows_what_there_is_to_read_and_once() {
+    let broker = broker_with(3, 0);
+    let consumer = member(&broker).build().unwrap();
+    broker.on::<MetadataRequest>().once().delay(SHORT);
+    consumer.subscribe(["t"]).unwrap();
+    settle(&[&consumer], 3);
+    drive_for(&[&consumer], SHORT);
+    assert_eq!(joins(&broker).len(), 2, "without an id, and with it");
 }
 
 #[test]
@@ -240,6 +253,7 @@ fn behaviour_57_what_a_join_is_refused_for_decides_what_is_done_next() {
     let cases = [
         Case(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, false, true),
         Case(ErrorCode::REBALANCE_IN_PROGRESS, false, true),
+        Case(ErrorCode::REQUEST_TIMED_OUT, false, true),
         Case(ErrorCode::UNKNOWN_MEMBER_ID, false, false),
         Case(ErrorCode::COORDINATOR_NOT_AVAILABLE, true, true),
         Case(ErrorCode::NOT_COORDINATOR, true, true),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_blocking::{
-    Error, GroupState,
+    Error, ErrorCode, GroupState,
     protocol::{leave_group::LeaveGroupRequest, offset_commit::OffsetCommitRequest},
 };
 
@@ -107,6 +107,24 @@ fn fault_131_unsubscribing_revokes_and_leaves_at_once() {
     assert_eq!((standing.generation_id, &*standing.member_id), (-1, ""));
     assert_eq!(standing.state, GroupState::Unjoined);
     assert!(matches!(consumer.poll(Duration::ZERO), Err(Error::IllegalState(_))));
+}
+
+#[test]
+fn fault_131_a_leave_that_does_not_arrive_is_said_again() {
+    let broker = broker_with(1, 1);
+    let passing = [ErrorCode::NOT_COORDINATOR, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS];
+    for code in [None, Some(passing[0]), Some(passing[1])] {
+        let consumer = reader(&broker, &Diary::default());
+        take(&consumer, 1);
+        let next = broker.on::<LeaveGroupRequest>().once();
+        match code {
+            None => next.close(),
+            Some(code) => next.fail(code),
+        }
+        consumer.close().unwrap();
+        assert!(view(&broker).members.is_empty(), "{:?}", view(&broker));
+    }
+    assert_eq!(leaves(&broker), 6);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use kafka_blocking::{KafkaConsumer, protocol::metadata::MetadataRequest};
+use kafka_blocking::{ErrorCode, KafkaConsumer, protocol::metadata::MetadataRequest};
 use scripted_broker::{MemberScript, Role, ScriptedBroker};
 
 use crate::{
@@ -116,6 +116,23 @@ fn behaviour_68_a_leader_that_sees_a_topic_grow_has_the_group_share_the_new_part
     drive_for(&[&consumer], AGE * 4);
     assert_eq!(generation(&consumer), before + 1);
     assert_eq!(diary.take(), ["assigned t-0", "revoked t-0", "assigned t-0 t-1"]);
+}
+
+#[test]
+fn behaviour_68_a_topic_that_a_broker_does_not_know_for_a_moment_costs_no_rebalance() {
+    let broker = broker_with(2, 0);
+    let diary = Diary::default();
+    let consumer = subscribed(member(&broker).metadata_max_age_ms(AGE / 3), &diary);
+    settle(&[&consumer], 2);
+    let (before, asked) = (generation(&consumer), count::<MetadataRequest>(&broker));
+    broker.on::<MetadataRequest>().times(2).rewrite(|response| {
+        for topic in response.topics.iter_mut() {
+            topic.error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
+            topic.partitions = Vec::new().into();
+        }
+    });
+    drive(&[&consumer], "metadata", || count::<MetadataRequest>(&broker) > asked + 4);
+    assert_eq!((generation(&consumer), diary.take()), (before, vec!["assigned t-0 t-1".into()]));
 }
 
 #[test]
