@@ -1,14 +1,17 @@
 //! Which way of rebalancing the assignors of a member agree on.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use kafka_blocking::{
     AssignmentStrategy, BoxError, ConsumerBuilder, ConsumerRebalanceListener, Error, GroupMember,
-    KafkaConsumer, PartitionAssignor, RebalanceProtocol, TopicPartition,
+    GroupState, KafkaConsumer, PartitionAssignor, RebalanceProtocol, TopicPartition,
     protocol::join_group::JoinGroupRequest,
 };
 use scripted_broker::{MemberScript, ScriptedBroker};
-use std::sync::Mutex;
 
 use crate::{
     GROUP, builder,
@@ -99,6 +102,48 @@ fn behaviour_69_assignors_without_a_common_protocol_are_an_error_of_the_configur
     let text = error.to_string();
     assert!(["only-cooperative", "range"].iter().all(|name| text.contains(name)), "{text}");
     assert_eq!(broker.connections(1), 0, "before anything is sent");
+}
+
+#[test]
+fn the_leaders_assignor_is_told_who_is_static_and_of_data_only_where_there_are_any() {
+    type Told = Arc<Mutex<Vec<(Option<String>, Option<Vec<u8>>)>>>;
+
+    /// Writes down what it is told of members.
+    struct Listens(Told);
+
+    impl PartitionAssignor for Listens {
+        fn name(&self) -> &'static str {
+            "listens"
+        }
+
+        fn assign(
+            &self,
+            _: &BTreeMap<Arc<str>, i32>,
+            members: &[GroupMember],
+        ) -> Result<BTreeMap<String, Vec<TopicPartition>>, BoxError> {
+            let owned = |m: &GroupMember| {
+                (m.group_instance_id().map(str::to_owned), m.user_data().map(<[u8]>::to_vec))
+            };
+            self.0.lock().unwrap().extend(members.iter().map(owned));
+            Ok(BTreeMap::new())
+        }
+    }
+
+    let broker = broker_with(1, 1);
+    let told = Told::default();
+    let written = told.clone();
+    let strategy = AssignmentStrategy::new().with_assignor(move || Listens(written.clone()));
+    let consumer = builder(&broker)
+        .group_instance_id("one")
+        .partition_assignment_strategy(strategy)
+        .build()
+        .unwrap();
+    consumer.subscribe(["t"]).unwrap();
+    wait_until("a generation", || {
+        consumer.poll(Duration::from_millis(20)).unwrap();
+        consumer.group_metadata().unwrap().state == GroupState::Stable
+    });
+    assert_eq!(*told.lock().unwrap(), [(Some("one".to_owned()), None)]);
 }
 
 #[test]

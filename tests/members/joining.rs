@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use kafka_blocking::{
     Error, ErrorCode,
     protocol::{
-        join_group::JoinGroupRequest, metadata::MetadataRequest, sync_group::SyncGroupRequest,
+        find_coordinator::FindCoordinatorRequest, join_group::JoinGroupRequest,
+        metadata::MetadataRequest, sync_group::SyncGroupRequest,
     },
 };
 use scripted_broker::{MemberScript, Role, ScriptedBroker};
@@ -268,6 +269,20 @@ fn behaviour_57_what_a_join_is_refused_for_decides_what_is_done_next() {
         let names: Vec<_> = joins(&broker).into_iter().map(|join| join.member_id).collect();
         assert_eq!(names[2] == names[1], keeps, "{code}: {names:?}");
         assert_eq!(diary.take(), ["assigned t-0"], "{code}");
+    }
+}
+
+#[test]
+fn behaviour_57_a_group_that_may_not_be_looked_up_comes_out_of_poll() {
+    let broker = broker_with(1, 0);
+    broker.on::<FindCoordinatorRequest>().times(2).fail(ErrorCode::GROUP_AUTHORIZATION_FAILED);
+    let consumer = reader(&broker, &Diary::default());
+    let error = next_error(&consumer);
+    assert!(matches!(&error, Error::GroupAuthorizationFailed { group } if **group == *"g"));
+    broker.clear_rules();
+    while consumer.assignment().unwrap().is_empty() {
+        // One answer may be on its way still.
+        let _ = consumer.poll(SHORT);
     }
 }
 

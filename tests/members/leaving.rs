@@ -128,6 +128,16 @@ fn fault_131_a_leave_that_does_not_arrive_is_said_again() {
 }
 
 #[test]
+fn fault_131_a_leave_that_is_refused_is_said_twice_and_then_left_to_the_session() {
+    let broker = broker_with(1, 1);
+    let consumer = reader(&broker, &Diary::default());
+    take(&consumer, 1);
+    broker.on::<LeaveGroupRequest>().fail(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    consumer.close().unwrap();
+    assert_eq!(leaves(&broker), 2);
+}
+
+#[test]
 fn fault_131_unsubscribing_without_a_generation_tells_of_a_loss() {
     let broker = broker_with(1, 3);
     let diary = Diary::default();
