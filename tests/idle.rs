@@ -1,4 +1,5 @@
-//! Whether waiting costs next to nothing: at most 2 % of a core, with nothing to read, and with nobody to read from.
+//! Whether waiting costs next to nothing: at most 2 % of a core, with nothing to read, and with nobody to read from; and a few
+//! wake-ups a second while the caller is away.
 //!
 //! The consumer waits in a process of its own, so that the threads of other tests, and the broker's, do not count.
 
@@ -9,7 +10,9 @@ mod support;
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    path::PathBuf,
     process::{Command, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,42 +30,59 @@ const BUILT: &str = "the consumer is built";
 
 #[test]
 fn waiting_at_the_end_of_an_idle_topic_costs_at_most_2_percent_of_a_core() {
-    check("waiting_at_the_end_of_an_idle_topic_costs_at_most_2_percent_of_a_core", |_| {});
+    check("waiting_at_the_end_of_an_idle_topic_costs_at_most_2_percent_of_a_core", wait, |_| {});
 }
 
 #[test]
 fn waiting_for_brokers_that_are_all_down_costs_at_most_2_percent_of_a_core() {
-    check("waiting_for_brokers_that_are_all_down_costs_at_most_2_percent_of_a_core", |broker| {
-        (1..=3).for_each(|node| broker.stop(node));
-    });
+    check(
+        "waiting_for_brokers_that_are_all_down_costs_at_most_2_percent_of_a_core",
+        wait,
+        |broker| {
+            (1..=3).for_each(|node| broker.stop(node));
+        },
+    );
 }
 
 #[test]
 fn waiting_for_brokers_that_are_all_silent_costs_at_most_2_percent_of_a_core() {
-    check("waiting_for_brokers_that_are_all_silent_costs_at_most_2_percent_of_a_core", |broker| {
-        (1..=3).for_each(|node| broker.pause(node));
-    });
+    check(
+        "waiting_for_brokers_that_are_all_silent_costs_at_most_2_percent_of_a_core",
+        wait,
+        |broker| {
+            (1..=3).for_each(|node| broker.pause(node));
+        },
+    );
 }
 
 #[test]
 fn waiting_for_brokers_that_hang_up_at_once_costs_at_most_2_percent_of_a_core() {
-    check("waiting_for_brokers_that_hang_up_at_once_costs_at_most_2_percent_of_a_core", |broker| {
-        broker.on_any().close();
-        (1..=3).for_each(|node| broker.close_connections(node));
-    });
+    check(
+        "waiting_for_brokers_that_hang_up_at_once_costs_at_most_2_percent_of_a_core",
+        wait,
+        |broker| {
+            broker.on_any().close();
+            (1..=3).for_each(|node| broker.close_connections(node));
+        },
+    );
 }
 
 #[test]
 fn waiting_for_a_topic_that_is_gone_costs_at_most_2_percent_of_a_core() {
-    check("waiting_for_a_topic_that_is_gone_costs_at_most_2_percent_of_a_core", |broker| {
+    check("waiting_for_a_topic_that_is_gone_costs_at_most_2_percent_of_a_core", wait, |broker| {
         broker.with_state(|state| state.topics.clear());
     });
 }
 
-/// Runs the test of this name once more, in another process that waits while the cluster is as `spoil` leaves it.
-fn check(name: &str, spoil: impl FnOnce(&ScriptedBroker)) {
+#[test]
+fn a_member_whose_caller_is_away_wakes_up_a_few_times_a_second() {
+    check("a_member_whose_caller_is_away_wakes_up_a_few_times_a_second", be_away, |_| {});
+}
+
+/// Runs the test of this name once more, in another process that does `idle` while the cluster is as `spoil` leaves it.
+fn check(name: &str, idle: fn(&str), spoil: impl FnOnce(&ScriptedBroker)) {
     if let Ok(servers) = std::env::var(SERVERS) {
-        return wait(&servers);
+        return idle(&servers);
     }
     let broker = ScriptedBroker::cluster(3);
     broker.create_topic("t", 6);
@@ -85,8 +105,7 @@ fn wait(servers: &str) {
     assert_the_measure_works();
     let consumer = KafkaConsumer::builder().bootstrap_servers(servers).topics("t").build().unwrap();
     assert!(consumer.poll(Duration::from_millis(300)).unwrap().is_empty());
-    println!("{BUILT}");
-    std::io::stdin().read_line(&mut String::new()).unwrap();
+    say_built_and_wait();
     // The first attempts come quickly, for a broker that is back soon.
     assert!(consumer.poll(Duration::from_secs(1)).unwrap().is_empty());
     let before = cpu_time();
@@ -94,6 +113,37 @@ fn wait(servers: &str) {
     let used = cpu_time() - before;
     println!("used {used:?}");
     assert!(used <= WAIT / 50, "{used:?} of {WAIT:?}");
+}
+
+/// The caller is busy with something else; the thread that keeps the membership alive need not be.
+fn be_away(servers: &str) {
+    let builder = KafkaConsumer::builder().bootstrap_servers(servers).group_id("g").topics("t");
+    let consumer = builder.build().unwrap();
+    while consumer.assignment().unwrap().is_empty() {
+        assert!(consumer.poll(Duration::from_millis(50)).unwrap().is_empty());
+    }
+    say_built_and_wait();
+    let before = keepers_sleeps();
+    thread::sleep(WAIT);
+    let sleeps = keepers_sleeps() - before;
+    assert!((1..=30).contains(&sleeps), "{sleeps} times in {WAIT:?}");
+}
+
+fn say_built_and_wait() {
+    println!("{BUILT}");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// How often the thread that keeps the membership has gone to sleep so far.
+fn keepers_sleeps() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let is_keeper = |task: &PathBuf| {
+        fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "kafka-group")
+    };
+    let keeper = tasks.into_iter().find(is_keeper).expect("a membership has its thread");
+    let status = fs::read_to_string(keeper.join("status")).unwrap();
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.unwrap().trim().parse().unwrap()
 }
 
 fn assert_the_measure_works() {
