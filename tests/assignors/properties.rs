@@ -176,7 +176,7 @@ fn spread(assignment: &Assignment) -> usize {
 
 /// Runs so many random groups for some rounds.
 fn for_many_groups(name: &'static str, mut round: impl FnMut(&mut Group, &str)) {
-    for seed in 0..150 {
+    for seed in 0..250 {
         let mut group = Group::new(name, seed);
         for number in 0..6 {
             round(&mut group, &format!("{name}, seed {seed}, round {number}"));
