@@ -157,6 +157,19 @@ fn fault_139_a_coordinator_that_has_answered_is_trusted_however_often_others_wer
 }
 
 #[test]
+fn fault_139_answers_that_cannot_be_read_are_asked_for_again_with_pauses_and_named() {
+    let mut sim = simulation(1);
+    // The length of its list of topics.
+    sim.cluster.on::<OffsetCommitRequest>().corrupt(13, 0xff);
+    commit(&mut sim, 1, seconds(5));
+    let (all, _) = outcomes(&mut sim, 1);
+    let error = all[0].result.as_ref().unwrap_err().to_string();
+    assert!(error.contains("OffsetCommit response"), "{error}");
+    let tries = sim.cluster.requests_of::<OffsetCommitRequest>().len();
+    assert!((3..=51).contains(&tries), "{tries} in 5 s at retry_backoff_ms = 100");
+}
+
+#[test]
 fn fault_139_a_commit_that_is_refused_until_its_time_is_over_says_the_refusal() {
     let mut sim = simulation(1);
     sim.group(GROUP).set_error(Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));
