@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_blocking::{
     ErrorCode,
-    protocol::{fetch::FetchRequest, metadata::MetadataRequest},
+    protocol::{fetch::FetchRequest, list_offsets::ListOffsetsRequest, metadata::MetadataRequest},
 };
 use scripted_broker::{Reach, Simulation};
 
@@ -34,6 +34,32 @@ fn append(sim: &mut Simulation, value: &str) {
 /// How many fetches a node has got.
 fn fetches(sim: &Simulation, node: i32) -> usize {
     sim.cluster.requests().iter().filter(|r| r.node == node && r.is::<FetchRequest>()).count()
+}
+
+#[test]
+fn leaders_are_asked_with_the_epoch_in_which_they_are_known_to_lead() {
+    let sim = reading(1);
+    let asked = sim.cluster.requests_of::<ListOffsetsRequest>();
+    let of_offsets = asked.iter().flat_map(|r| &r.topics).flat_map(|t| &t.partitions);
+    assert_eq!(of_offsets.map(|p| p.current_leader_epoch).collect::<Vec<_>>(), [5]);
+    let asked = sim.cluster.requests_of::<FetchRequest>();
+    let mut of_records = asked.iter().flat_map(|r| &r.topics).flat_map(|t| &t.partitions);
+    assert!(of_records.all(|p| p.current_leader_epoch == 5));
+}
+
+#[test]
+fn a_leader_that_is_gone_when_its_partition_is_resumed_is_replaced_without_waiting() {
+    let mut sim = reading(1);
+    let all = [("t", 0).into()].into();
+    sim.machines.subscriptions.pause(&all).unwrap();
+    sim.run_for(ms(2_000));
+    sim.stop(1);
+    sim.cluster.state.move_leader("t", 0, Some(2));
+    sim.run_for(ms(2_000));
+    append(&mut sim, "second");
+    sim.machines.subscriptions.resume(&all).unwrap();
+    let took = sim.run_until(MINUTE, |sim| sim.received().len() == 2);
+    assert!(took < ms(500), "{took:?}");
 }
 
 #[test]

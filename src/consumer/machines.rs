@@ -261,13 +261,13 @@ impl Machines {
             now,
         };
         match event {
-            ClientEvent::Ready(_) => {}
             ClientEvent::Failed(node) if node.role == Role::Coordinator => {
                 if let Some(group) = &mut self.group {
                     group.handle_node_failed(node, &mut cx);
                 }
             }
-            ClientEvent::Failed(node) => self.fetcher.handle_node_failed(node, &mut cx),
+            // What was asked there has failed by itself, and whoever has something to ask sees that the node cannot be reached.
+            ClientEvent::Ready(_) | ClientEvent::Failed(_) => {}
             ClientEvent::Fetch { id, node, piece } => {
                 self.fetcher.handle_piece(node, id, piece, &mut cx)
             }

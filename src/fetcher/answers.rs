@@ -86,14 +86,6 @@ impl Fetcher {
         true
     }
 
-    /// A connection failed, or could not be made.
-    pub fn handle_node_failed(&mut self, node: NodeKey, cx: &mut Context<'_>) {
-        if self.nodes.get(&node.id).is_some_and(|n| !n.session.is_empty()) {
-            cx.metadata.request_update();
-            self.leave_follower(node.id, cx);
-        }
-    }
-
     fn handle_start(&mut self, node: i32, top: &FetchResponse, cx: &mut Context<'_>) {
         let code = ErrorCode(top.error_code);
         let Some(state) = self.nodes.get_mut(&node) else { return };

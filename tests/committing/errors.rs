@@ -150,6 +150,17 @@ fn behaviour_53_a_group_that_may_not_be_looked_up_is_raised_by_those_who_wait_at
 }
 
 #[test]
+fn behaviour_52_a_commit_that_is_refused_because_the_member_is_out_takes_it_out_at_once() {
+    let broker = broker_with(1, 1);
+    let consumer = manual(&broker).heartbeat_interval_ms(3_000).build().unwrap();
+    take(&consumer, 1);
+    broker.on::<OffsetCommitRequest>().once().fail(ErrorCode::UNKNOWN_MEMBER_ID);
+    consumer.commit().unwrap_err();
+    let standing = consumer.group_metadata().unwrap();
+    assert_eq!((standing.generation_id, &*standing.member_id), (-1, ""));
+}
+
+#[test]
 fn calls_that_end_without_the_group_say_what_its_coordinator_said() {
     let broker = broker_with(1, 1);
     broker.group(GROUP).set_error(Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));

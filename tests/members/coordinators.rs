@@ -78,6 +78,16 @@ fn fault_95_a_coordinator_that_dies_in_the_middle_of_a_join_is_replaced() {
 }
 
 #[test]
+fn fault_95_a_coordinator_that_falls_silent_in_the_middle_of_a_join_is_replaced_in_seconds() {
+    let broker = three_nodes();
+    broker.on::<JoinGroupRequest>().node(3).after(1).silence();
+    let consumer = reader(&broker, &Diary::default());
+    drive(&[&consumer], "it has joined in vain", || joins(&broker).len() == 2);
+    broker.group("g").set_coordinator(1);
+    settle(&[&consumer], 2);
+}
+
+#[test]
 fn fault_96_a_coordinator_that_is_not_ready_is_waited_for_and_nobody_hears_of_it() {
     for code in [
         ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
