@@ -516,6 +516,17 @@ fn a_leader_of_an_old_broker_divides_although_others_read_topics_that_are_not_th
     poll_until(&consumer, || is_stable(&consumer) && broker.group("g").view().is_stable_with(2));
 }
 
+#[test]
+fn an_old_broker_keeps_committed_offsets_for_as_long_as_it_is_configured_to() {
+    let broker = ScriptedBroker::start();
+    broker.create_topic("t", 1);
+    broker.set_versions(1, OF_0_10);
+    let consumer = builder(&broker).build().unwrap();
+    consumer.commit_offsets([(("t", 0), 7)]).unwrap();
+    let asked = broker.requests_of::<OffsetCommitRequest>();
+    assert_eq!(asked.iter().map(|r| r.retention_time_ms).collect::<Vec<_>>(), [-1]);
+}
+
 /// What brokers of 0.10.2 speak, but for records, which are of today.
 const OF_0_10: &[(i16, i16, i16)] = &[
     (FetchRequest::KEY, 4, 11),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kafka_blocking::{
-    Error,
+    Error, ErrorCode,
     protocol::{fetch::FetchRequest, list_offsets::ListOffsetsRequest},
 };
 use scripted_broker::Simulation;
@@ -51,10 +51,35 @@ fn the_policy_decides_where_a_partition_without_a_position_begins() {
 }
 
 #[test]
+fn what_stood_in_the_way_of_a_position_is_said_until_it_is_there_refused_or_not_wanted_any_more() {
+    type Then = fn(&mut Simulation);
+    let then: [(&str, Then); 3] = [
+        ("it is there", |sim| sim.cluster.clear_rules()),
+        ("it is refused", |sim| {
+            sim.cluster.clear_rules();
+            sim.cluster.on::<ListOffsetsRequest>().fail(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        }),
+        ("it is not wanted", |sim| sim.seek(("t", 0), 3)),
+    ];
+    for (what, then) in then {
+        let mut sim = ten_records("earliest");
+        sim.cluster.on::<ListOffsetsRequest>().fail(ErrorCode::OFFSET_NOT_AVAILABLE);
+        sim.run_for(ms(1_000));
+        let said = |sim: &Simulation| {
+            let error = sim.machines.timeout("position", ms(1), "", sim.now());
+            error.to_string().contains("OFFSET_NOT_AVAILABLE")
+        };
+        assert!(said(&sim));
+        then(&mut sim);
+        sim.run_for(ms(1_000));
+        assert!(!said(&sim), "{what}");
+    }
+}
+
+#[test]
 fn a_position_is_asked_for_again_while_the_leader_cannot_tell_it() {
     let mut sim = ten_records("earliest");
-    let code = kafka_blocking::ErrorCode::OFFSET_NOT_AVAILABLE;
-    sim.cluster.on::<ListOffsetsRequest>().times(20).fail(code);
+    sim.cluster.on::<ListOffsetsRequest>().times(20).fail(ErrorCode::OFFSET_NOT_AVAILABLE);
     let took = sim.run_until(MINUTE, |sim| sim.received().len() == 10);
     assert!((ms(1_900)..ms(2_300)).contains(&took), "20 waits of 100 ms: {took:?}");
     assert!(sim.errors().is_empty() && sim.spins().is_empty());

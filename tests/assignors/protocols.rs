@@ -83,12 +83,14 @@ fn a_list_that_cannot_be_joined_with_is_refused() {
     let twice = AssignmentStrategy::new().with("range").with_assignor(|| Own("range", &[Eager]));
     let error = protocol(twice).unwrap_err();
     assert!(error.contains("names range twice"), "{error}");
-    let long: &str = "x".repeat(32_768).leak();
+    let long: &'static str = "x".repeat(32_768).leak();
     for name in ["", long] {
         let own = AssignmentStrategy::new().with_assignor(move || Own(name, &[Eager]));
         let error = protocol(own).unwrap_err();
         assert!(error.contains("must have 1 to 32767 bytes"), "{error}");
     }
+    let own = AssignmentStrategy::new().with_assignor(move || Own(&long[1..], &[Eager]));
+    assert_eq!(protocol(own), Ok(Eager));
 }
 
 #[test]

@@ -112,6 +112,28 @@ fn fault_146_a_question_is_put_to_the_successor_of_a_coordinator_that_falls_sile
 }
 
 #[test]
+fn fault_98_a_coordinator_that_cannot_do_what_it_is_asked_is_left_for_its_successor() {
+    let mut sim = simulation(1);
+    sim.group(GROUP).set_committed(("t", 0), 2);
+    assert_eq!(ask(&mut sim).0, Some(2));
+    // It cannot reach the replicas any more, and does not know yet that another one is the coordinator.
+    sim.cluster.on::<OffsetFetchRequest>().node(1).fail(ErrorCode::REQUEST_TIMED_OUT);
+    sim.cluster.on::<OffsetCommitRequest>().node(1).fail(ErrorCode::REQUEST_TIMED_OUT);
+    sim.group(GROUP).set_coordinator(2);
+    let (offset, took) = ask(&mut sim);
+    assert!(offset == Some(2) && took < seconds(1), "{offset:?} after {took:?}");
+    sim.group(GROUP).set_coordinator(1);
+    sim.cluster.clear_rules();
+    commit(&mut sim, 3, seconds(60));
+    outcomes(&mut sim, 1);
+    sim.cluster.on::<OffsetCommitRequest>().node(1).fail(ErrorCode::REQUEST_TIMED_OUT);
+    sim.group(GROUP).set_coordinator(2);
+    commit(&mut sim, 4, seconds(60));
+    let (all, took) = outcomes(&mut sim, 1);
+    assert!(all[0].result.is_ok() && took < seconds(1), "{all:?} after {took:?}");
+}
+
+#[test]
 fn fault_142_answers_that_come_later_than_their_time_change_nothing_of_newer_commits() {
     for seed in 0..SEEDS {
         let mut sim = simulation(seed);

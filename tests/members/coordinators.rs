@@ -16,7 +16,7 @@ use crate::{
         Diary, SHORT, count, drive, drive_for, joins, lookups, member, reader, settle, share,
         subscribed, tp, view, work_for,
     },
-    support::{append, broker_with, offsets, take},
+    support::{append, broker_with, offsets, take, wait_until},
 };
 
 /// Three nodes; the topic `t` is on the first two, and the group on the third. When that fails, another takes over.
@@ -75,6 +75,23 @@ fn fault_95_a_coordinator_that_dies_in_the_middle_of_a_join_is_replaced() {
     broker.stop(3);
     settle(&[&consumer], 2);
     assert_eq!(diary.take(), ["assigned t-0 t-1"]);
+}
+
+#[test]
+fn fault_95_a_program_that_is_busy_is_with_the_successor_soon_after_its_next_heartbeat() {
+    let interval = Duration::from_secs(1);
+    let late = |_| {
+        let broker = three_nodes();
+        let consumer = member(&broker).heartbeat_interval_ms(interval).build().unwrap();
+        consumer.subscribe(["t"]).unwrap();
+        settle(&[&consumer], 2);
+        broker.stop(3);
+        let (start, seen) = (Instant::now(), count::<HeartbeatRequest>(&broker));
+        wait_until("a heartbeat at its successor", || count::<HeartbeatRequest>(&broker) > seen);
+        start.elapsed() > interval * 2
+    };
+    // This machine may stand still.
+    assert!(!(0..3).all(late), "each step waited for another heartbeat");
 }
 
 #[test]

@@ -222,6 +222,29 @@ fn behaviour_67_a_refusal_of_heartbeats_is_raised_once_however_often_it_is_said(
 }
 
 #[test]
+fn behaviour_67_of_many_different_refusals_the_last_four_are_raised() {
+    let broker = broker_with(1, 0);
+    let consumer = settled(&broker, &Diary::default());
+    let codes = [
+        ErrorCode::GROUP_AUTHORIZATION_FAILED,
+        ErrorCode::INVALID_GROUP_ID,
+        ErrorCode::INVALID_SESSION_TIMEOUT,
+        ErrorCode::INVALID_REQUEST,
+        ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+    ];
+    for code in codes {
+        let seen = beats(&broker);
+        broker.on::<HeartbeatRequest>().once().fail(code);
+        wait_until("it beats on", || beats(&broker) >= seen + 2);
+    }
+    let raised = std::iter::from_fn(|| consumer.poll(SHORT).err()).map(|e| e.code());
+    assert_eq!(
+        raised.collect::<Vec<_>>(),
+        codes[1..].iter().copied().map(Some).collect::<Vec<_>>()
+    );
+}
+
+#[test]
 fn behaviour_67_a_heartbeat_that_comes_when_the_member_has_joined_anew_costs_it_nothing() {
     let broker = broker_with(1, 0);
     let diary = Diary::default();

@@ -136,6 +136,17 @@ fn behaviour_68_a_topic_that_a_broker_does_not_know_for_a_moment_costs_no_rebala
 }
 
 #[test]
+fn behaviour_68_a_topic_that_does_not_exist_costs_no_rebalance() {
+    let broker = broker_with(2, 0);
+    let consumer = member(&broker).metadata_max_age_ms(AGE / 3).build().unwrap();
+    consumer.subscribe(["t", "missing"]).unwrap();
+    settle(&[&consumer], 2);
+    let (before, asked) = (generation(&consumer), count::<MetadataRequest>(&broker));
+    drive(&[&consumer], "metadata", || count::<MetadataRequest>(&broker) > asked + 6);
+    assert_eq!(generation(&consumer), before);
+}
+
+#[test]
 fn behaviour_68_a_follower_leaves_topics_that_grow_to_the_leader() {
     let broker = broker_with(2, 0);
     broker.group("g").add(MemberScript::new(["t"]).role(Role::Leader));
