@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kafka_blocking::{
-    Error, ErrorCode,
+    Error, ErrorCode, GroupState,
     protocol::{
         find_coordinator::FindCoordinatorRequest, join_group::JoinGroupRequest,
         metadata::MetadataRequest, sync_group::SyncGroupRequest,
@@ -270,6 +270,25 @@ fn behaviour_57_what_a_join_is_refused_for_decides_what_is_done_next() {
         assert_eq!(names[2] == names[1], keeps, "{code}: {names:?}");
         assert_eq!(diary.take(), ["assigned t-0"], "{code}");
     }
+}
+
+#[test]
+fn behaviour_60_a_member_on_its_way_into_the_next_generation_is_rebalancing_all_the_time() {
+    let broker = broker_with(1, 0);
+    let consumer = subscribed(cooperative(&broker), &Diary::default());
+    settle(&[&consumer], 1);
+    let before = consumer.group_metadata().unwrap().generation_id;
+    broker.on::<JoinGroupRequest>().times(3).fail(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    broker.group("g").trigger_rebalance();
+    let mut states = Vec::new();
+    drive(&[&consumer], "the next generation", || {
+        let standing = consumer.group_metadata().unwrap();
+        if states.last() != Some(&standing.state) {
+            states.push(standing.state);
+        }
+        standing.generation_id > before && standing.state == GroupState::Stable
+    });
+    assert_eq!(states, [GroupState::Stable, GroupState::Rebalancing, GroupState::Stable]);
 }
 
 #[test]

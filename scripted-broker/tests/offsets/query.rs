@@ -15,8 +15,11 @@ use kafka_blocking::{
         query::{EARLIEST, FoundOffset, FoundOffsets, LATEST, OffsetQuery},
     },
     net::connection::RequestId,
-    protocol::list_offsets::{
-        ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopicResponse,
+    protocol::{
+        list_offsets::{
+            ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsTopicResponse,
+        },
+        metadata::MetadataRequest,
     },
 };
 
@@ -183,6 +186,16 @@ fn a_missing_right_names_all_its_topics() {
     let error = answer(&mut bed).unwrap_err();
     let Error::TopicAuthorizationFailed { topics } = error else { panic!("{error}") };
     assert_eq!(topics, ["t", "u"]);
+}
+
+#[test]
+fn a_missing_right_that_metadata_tell_of_is_an_error_although_no_leader_is_known() {
+    let mut bed = bed(1, &[(0, LATEST)]);
+    bed.cluster.on::<MetadataRequest>().fail(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    let error = answer(&mut bed).unwrap_err();
+    let Error::TopicAuthorizationFailed { topics } = error else { panic!("{error}") };
+    assert_eq!(topics, ["t"]);
+    assert_eq!(bed.requests::<ListOffsetsRequest>(1).len(), 0);
 }
 
 #[test]
