@@ -525,6 +525,8 @@ fn an_old_broker_keeps_committed_offsets_for_as_long_as_it_is_configured_to() {
     consumer.commit_offsets([(("t", 0), 7)]).unwrap();
     let asked = broker.requests_of::<OffsetCommitRequest>();
     assert_eq!(asked.iter().map(|r| r.retention_time_ms).collect::<Vec<_>>(), [-1]);
+    let looked_up = broker.requests_of::<FindCoordinatorRequest>();
+    assert_eq!(looked_up.iter().map(|r| &*r.key).collect::<Vec<_>>(), ["g"]);
 }
 
 /// What brokers of 0.10.2 speak, but for records, which are of today.

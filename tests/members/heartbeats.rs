@@ -252,9 +252,14 @@ fn behaviour_67_a_heartbeat_that_comes_when_the_member_has_joined_anew_costs_it_
     settle(&[&consumer], 1);
     let before = generation(&consumer);
     // The group has gone on, with this member: the answer that says so is on its way.
-    broker.on::<JoinGroupRequest>().once().delay(SHORT);
+    broker.on::<JoinGroupRequest>().once().delay(SESSION);
     broker.on::<HeartbeatRequest>().after(1).times(3).fail(ErrorCode::ILLEGAL_GENERATION);
     broker.group("g").trigger_rebalance();
+    let known = joins(&broker).len();
+    drive(&[&consumer], "it joins", || joins(&broker).len() > known);
+    let seen = beats(&broker);
+    drive(&[&consumer], "it is heard of meanwhile", || beats(&broker) >= seen + 4);
+    assert_eq!(generation(&consumer), before);
     drive(&[&consumer], "the next generation", || generation(&consumer) > before);
     settle(&[&consumer], 1);
     assert!(!diary.has("lost t-0"), "{:?}", diary.take());
