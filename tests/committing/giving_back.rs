@@ -12,8 +12,8 @@ use kafka_blocking::{
 use scripted_broker::{LoggedRequest, MemberScript};
 
 use crate::{
-    GROUP, automatic, committed, count, manual,
-    support::{LONG, broker_with, ends_within, take, wait_until},
+    GROUP, SOON, automatic, committed, count, manual,
+    support::{LONG, append, broker_with, ends_within, take, wait_until},
 };
 
 /// Auto commit is due only at the end.
@@ -166,6 +166,26 @@ fn close_in_the_midst_of_a_rebalance_does_not_wait_for_the_others() {
     });
     assert!(broker.group(GROUP).view().member(&id).is_none(), "it has left");
     assert_eq!((committed(&broker, 0), committed(&broker, 1)), (Some(5), Some(5)));
+}
+
+#[test]
+fn close_between_the_last_join_and_its_answer_commits_when_the_group_has_divided() {
+    let broker = broker_with(1, 3);
+    let builder = automatic(&broker).auto_commit_interval_ms(NEVER);
+    let consumer = builder.partition_assignment_strategy("cooperative-sticky").build().unwrap();
+    take(&consumer, 3);
+    broker.on::<JoinGroupRequest>().once().delay(SOON);
+    let known = count::<JoinGroupRequest>(&broker);
+    broker.group(GROUP).trigger_rebalance();
+    wait_until("it joins", || {
+        consumer.poll(Duration::from_millis(5)).unwrap();
+        count::<JoinGroupRequest>(&broker) > known
+    });
+    append(&broker, 0, 1);
+    take(&consumer, 1);
+    broker.on::<OffsetCommitRequest>().once().fail(ErrorCode::REBALANCE_IN_PROGRESS);
+    consumer.close().unwrap();
+    assert_eq!(committed(&broker, 0), Some(4));
 }
 
 #[test]

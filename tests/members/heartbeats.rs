@@ -204,7 +204,8 @@ fn behaviour_67_what_a_heartbeat_says_of_the_group_says_nothing_against_the_coor
 #[test]
 fn behaviour_67_a_refusal_of_heartbeats_is_raised_once_however_often_it_is_said() {
     let broker = broker_with(1, 0);
-    let consumer = settled(&broker, &Diary::default());
+    let consumer = reader(&broker, &Diary::default());
+    settle(&[&consumer], 1);
     let refuse = |code| broker.on::<HeartbeatRequest>().times(2).fail(code);
     refuse(ErrorCode::GROUP_AUTHORIZATION_FAILED);
     let seen = beats(&broker);
@@ -224,7 +225,8 @@ fn behaviour_67_a_refusal_of_heartbeats_is_raised_once_however_often_it_is_said(
 #[test]
 fn behaviour_67_of_many_different_refusals_the_last_four_are_raised() {
     let broker = broker_with(1, 0);
-    let consumer = settled(&broker, &Diary::default());
+    let consumer = reader(&broker, &Diary::default());
+    settle(&[&consumer], 1);
     let codes = [
         ErrorCode::GROUP_AUTHORIZATION_FAILED,
         ErrorCode::INVALID_GROUP_ID,
@@ -252,7 +254,7 @@ fn behaviour_67_a_heartbeat_that_comes_when_the_member_has_joined_anew_costs_it_
     settle(&[&consumer], 1);
     let before = generation(&consumer);
     // The group has gone on, with this member: the answer that says so is on its way.
-    broker.on::<JoinGroupRequest>().once().delay(SESSION);
+    broker.on::<JoinGroupRequest>().once().delay(SESSION * 2);
     broker.on::<HeartbeatRequest>().after(1).times(3).fail(ErrorCode::ILLEGAL_GENERATION);
     broker.group("g").trigger_rebalance();
     let known = joins(&broker).len();

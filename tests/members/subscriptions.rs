@@ -128,7 +128,7 @@ fn behaviour_68_a_topic_that_a_broker_does_not_know_for_a_moment_costs_no_rebala
     broker.on::<MetadataRequest>().times(2).rewrite(|response| {
         for topic in response.topics.iter_mut() {
             topic.error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0;
-            topic.partitions = Vec::new().into();
+            topic.partitions = Vec::new();
         }
     });
     drive(&[&consumer], "metadata", || count::<MetadataRequest>(&broker) > asked + 4);
