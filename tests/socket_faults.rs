@@ -56,9 +56,10 @@ fn asked(broker: &ScriptedBroker) -> Vec<(usize, u64)> {
 fn fault_10_a_request_that_is_half_sent_when_its_time_is_over_goes_with_its_connection() {
     let (broker, consumer) = half_sent(1_500);
     let before: BTreeSet<u64> = broker.requests().iter().map(|r| r.connection).collect();
-    // Given up when there is another connection: that one is accepted, and not read either.
+    // Given up when there are two more connections, which are accepted and not read either: the fetch was sent before, and is
+    // given up first.
     let (start, open) = (Instant::now(), broker.connections(1));
-    while broker.connections(1) == open {
+    while broker.connections(1) < open + 2 {
         assert!(start.elapsed() < LONG, "its time is never over");
         assert!(consumer.poll(Duration::from_millis(100)).unwrap().is_empty());
     }
