@@ -87,16 +87,11 @@ impl Machines {
             }
             _ => false,
         });
-        // However long that lasts: a node that failed is told of once, and a connection that is ready is no news.
-        let told = matches!(event, ClientEvent::Ready(_)) || self.is_deferred(&event);
-        if ours != Some(true) && !told {
+        // Connections that are ready or failed are no news to anybody else.
+        let is_news = !matches!(event, ClientEvent::Ready(_) | ClientEvent::Failed(_));
+        if ours != Some(true) && is_news {
             self.deferred.push_back(event);
         }
-    }
-
-    fn is_deferred(&self, event: &ClientEvent) -> bool {
-        let ClientEvent::Failed(node) = event else { return false };
-        self.deferred.iter().any(|e| matches!(e, ClientEvent::Failed(other) if other == node))
     }
 }
 
