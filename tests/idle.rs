@@ -119,9 +119,10 @@ fn wait(servers: &str) {
 fn be_away(servers: &str) {
     let builder = KafkaConsumer::builder().bootstrap_servers(servers).group_id("g").topics("t");
     let consumer = builder.build().unwrap();
-    while consumer.assignment().unwrap().is_empty() {
+    support::wait_until("it joins", || {
         assert!(consumer.poll(Duration::from_millis(50)).unwrap().is_empty());
-    }
+        !consumer.assignment().unwrap().is_empty()
+    });
     say_built_and_wait();
     let before = keepers_sleeps();
     thread::sleep(WAIT);

@@ -121,10 +121,10 @@ fn the_leaders_assignor_is_told_who_is_static_and_of_data_only_where_there_are_a
             _: &BTreeMap<Arc<str>, i32>,
             members: &[GroupMember],
         ) -> Result<BTreeMap<String, Vec<TopicPartition>>, BoxError> {
-            let owned = |m: &GroupMember| {
+            let said = |m: &GroupMember| {
                 (m.group_instance_id().map(str::to_owned), m.user_data().map(<[u8]>::to_vec))
             };
-            self.0.lock().unwrap().extend(members.iter().map(owned));
+            self.0.lock().unwrap().extend(members.iter().map(said));
             Ok(BTreeMap::new())
         }
     }

@@ -9,11 +9,11 @@ use kafka_blocking::{
         metadata::MetadataRequest, sync_group::SyncGroupRequest,
     },
 };
-use scripted_broker::{MemberScript, Role, ScriptedBroker};
+use scripted_broker::{LoggedRequest, MemberScript, Role, ScriptedBroker};
 
 use crate::{
     group::{
-        Diary, SESSION, SHORT, cooperative, count, drive, drive_for, joins, leaves, lookups,
+        Diary, SESSION, SHORT, TURN, cooperative, count, drive, drive_for, joins, leaves, lookups,
         member, member_id, next_error, reader, settle, subscribed, view,
     },
     support::{broker_with, ends_within, take, wait_until},
@@ -50,6 +50,12 @@ fn fault_90_a_member_joins_when_it_knows_what_there_is_to_read_and_once() {
     settle(&[&consumer], 3);
     drive_for(&[&consumer], SHORT);
     assert_eq!(joins(&broker).len(), 2, "without an id, and with it");
+    let log = broker.requests();
+    let join = log.iter().position(LoggedRequest::is::<JoinGroupRequest>).unwrap();
+    let known = log[..join].iter().rfind(|r| r.is::<MetadataRequest>()).unwrap();
+    // The broker's clock is read once a turn.
+    let waited = log[join].at - known.at;
+    assert!(waited >= SHORT - Duration::from_millis(50), "{waited:?}");
 }
 
 #[test]
@@ -299,10 +305,11 @@ fn behaviour_57_a_group_that_may_not_be_looked_up_comes_out_of_poll() {
     let error = next_error(&consumer);
     assert!(matches!(&error, Error::GroupAuthorizationFailed { group } if **group == *"g"));
     broker.clear_rules();
-    while consumer.assignment().unwrap().is_empty() {
+    wait_until("it joins", || {
         // One answer may be on its way still.
-        let _ = consumer.poll(SHORT);
-    }
+        let _ = consumer.poll(TURN);
+        !consumer.assignment().unwrap().is_empty()
+    });
 }
 
 #[test]

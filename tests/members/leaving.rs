@@ -112,8 +112,8 @@ fn fault_131_unsubscribing_revokes_and_leaves_at_once() {
 #[test]
 fn fault_131_a_leave_that_does_not_arrive_is_said_again() {
     let broker = broker_with(1, 1);
-    let passing = [ErrorCode::NOT_COORDINATOR, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS];
-    for code in [None, Some(passing[0]), Some(passing[1])] {
+    let (moved, loading) = (ErrorCode::NOT_COORDINATOR, ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    for code in [None, Some(moved), Some(loading)] {
         let consumer = reader(&broker, &Diary::default());
         take(&consumer, 1);
         let next = broker.on::<LeaveGroupRequest>().once();
